@@ -1,0 +1,1 @@
+"""Inference: the engine protocol and the OpenVINO engine."""
