@@ -1,1 +1,1 @@
-
+"""Streaming transcription: utterances, sessions, changes of language."""

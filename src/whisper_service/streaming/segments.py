@@ -1,0 +1,95 @@
+"""Committed words become segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whisper_service.policy.guards import compression_ratio
+from whisper_service.streaming.session import Proposal, average_logprob, confidence, spaced
+from whisper_service.types import Segment, Word, to_samples
+
+SENTENCE_END = ("。", "？", "！", ".", "?", "!", "…")
+LONG = to_samples(10.0)  # a segment longer than this ends with its next sentence
+LONGEST = to_samples(25.0)  # and one longer than this at the next word
+
+
+@dataclass(slots=True)
+class SegmentBuilder:
+    """Collects the words of the running segment and numbers the finished ones.
+
+    ``previous`` is the language of the newest word committed in the whole stream, which decides
+    about the space in front of the next segment.
+    """
+
+    next_id: int = 0
+    words: list[Word] = field(default_factory=list)
+    previous: str | None = None
+    language_probabilities: list[float] = field(default_factory=list)
+    no_speech_prob: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return "".join(w.text for w in self.words)
+
+    def add(self, words: list[Word]) -> list[Word]:
+        """Append committed words; returns them with the spacing they have in the transcript."""
+        spaced_words = []
+        for word in words:
+            text = word.text
+            if not self.words:
+                text = spaced(text, language=word.language, previous=self.previous)
+            placed = Word(
+                text=text,
+                start=word.start,
+                end=word.end,
+                probability=word.probability,
+                language=word.language,
+                tokens=word.tokens,
+            )
+            self.words.append(placed)
+            self.previous = word.language
+            spaced_words.append(placed)
+        return spaced_words
+
+    def note(self, proposal: Proposal, *, language_probability: float) -> None:
+        """Remember what a decode said about the running segment as a whole."""
+        self.no_speech_prob = proposal.hypothesis.no_speech_prob
+        self.language_probabilities.append(language_probability)
+
+    def is_long(self) -> bool:
+        """Whether the running segment should end here rather than at the end of speech."""
+        if not self.words:
+            return False
+        length = self.words[-1].end - self.words[0].start
+        ends = self.words[-1].text.rstrip().endswith(SENTENCE_END)
+        return length > LONGEST or (length > LONG and ends)
+
+    def finish(self) -> Segment | None:
+        """Close the running segment; ``None`` when it has no words."""
+        if not self.words:
+            self._clear()
+            return None
+        text = self.text
+        probabilities = self.language_probabilities or [0.0]
+        segment = Segment(
+            id=self.next_id,
+            start=self.words[0].start,
+            end=max(w.end for w in self.words),
+            text=text,
+            language=self.words[0].language,
+            language_probability=min(1.0, sum(probabilities) / len(probabilities)),
+            confidence=confidence(self.words),
+            avg_logprob=average_logprob(self.words),
+            no_speech_prob=self.no_speech_prob,
+            compression_ratio=compression_ratio(text),
+            tokens=tuple(t for w in self.words for t in w.tokens),
+            words=tuple(self.words),
+        )
+        self.next_id += 1
+        self._clear()
+        return segment
+
+    def _clear(self) -> None:
+        self.words = []
+        self.language_probabilities = []
+        self.no_speech_prob = 0.0

@@ -1,0 +1,211 @@
+"""One stretch of speech in one language: what has been committed and what comes next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from whisper_service.config import DecodeOptions
+from whisper_service.engine.base import DecodeRequest, Engine, Hypothesis
+from whisper_service.metrics import PerformanceMetrics
+from whisper_service.policy import TimedWord, commit_policy, timed_words
+from whisper_service.policy.guards import (
+    is_compressible,
+    is_no_speech,
+    rewind_start,
+    token_budget,
+    trim_repetition,
+)
+from whisper_service.streaming.encodings import Window
+from whisper_service.text.languages import NO_SPACE
+from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
+
+REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one decode of a window says comes after the committed words."""
+
+    window: Window
+    language: str
+    hypothesis: Hypothesis
+    words: tuple[TimedWord, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(w.text for w in self.words)
+
+    def covers(self, window: Window) -> bool:
+        """Whether this was decoded from exactly that stretch of audio."""
+        return (self.window.start, self.window.end) == (window.start, window.end)
+
+    def after(self, count: int) -> Proposal:
+        """What is left when the first ``count`` words have been committed."""
+        return replace(self, words=self.words[count:])
+
+
+@dataclass(slots=True)
+class SessionState:
+    """All that changes while a session runs."""
+
+    window_start: int  # samples; a multiple of 320
+    committed: list[Word] = field(default_factory=list)  # those whose audio is in the window
+    last_end: int = 0  # samples; end of the newest committed word, or the session's start
+
+
+class LanguageSession:
+    """Decodes windows in one language from the committed prefix on.
+
+    It is small: a language, committed words and a commit policy. The model is shared, so a
+    restart in another language loads nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        options: DecodeOptions,
+        metrics: PerformanceMetrics,
+        language: str,
+        start: int,
+    ) -> None:
+        self.language = language
+        self.start = start
+        self.state = SessionState(window_start=start // FRAME * FRAME, last_end=start)
+        self._engine = engine
+        self._options = options
+        self._metrics = metrics
+        self._policy = commit_policy(options)
+        self._prompt = self._prompt_tokens(options.prompt)
+
+    def propose(
+        self, window: Window, *, final: bool, until: int | None = None, language: str | None = None
+    ) -> Proposal:
+        """Decode ``window`` after the committed words.
+
+        ``until`` (samples) ends what cross-attention may see; ``language`` tries another one.
+        """
+        language = language or self.language
+        content = window.frame(until) if until is not None else window.encoded.frames
+        preview = to_samples(self._options.preview_threshold) // FRAME
+        seconds = (window.sample(content) - self.state.last_end) / SAMPLE_RATE
+        request = DecodeRequest(
+            encoded=window.encoded,
+            language=language,
+            task=self._options.task,
+            prompt=self._prompt,
+            prefix=tuple(t for w in self.state.committed for t in w.tokens),
+            span=(0, content) if until is not None else None,
+            stop_frame=None if final else max(1, content - preview),
+            max_new_tokens=token_budget(seconds, self._options.max_tokens_per_second),
+            beam_size=self._options.beam_size,
+        )
+        with self._metrics.measure("whisper.decode"):
+            hypothesis = self._engine.decode([request])[0]
+        words = timed_words(hypothesis, self._engine.tokenizer, language)
+        if not final:
+            words = self._before_rewind(window, hypothesis, words)
+        return Proposal(window, language, hypothesis, tuple(trim_repetition(words)))
+
+    def accept(self, proposal: Proposal, *, frontier: int, final: bool) -> list[Word]:
+        """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples)."""
+        window = proposal.window
+        threshold = to_samples(self._options.frame_threshold) // FRAME
+        clear = window.encoded.frames - (0 if final else threshold)
+        limit = clear if final else min(clear, window.frame(frontier))
+        count = self._policy.commit(
+            proposal.hypothesis, proposal.words, frontier_frame=limit, final=final
+        )
+        words = [self._word(window, w) for w in proposal.words[:count]]
+        self.state.committed += words
+        return words
+
+    def judged_silent(self, proposal: Proposal) -> bool:
+        """Whether a window in which nothing was committed holds no speech after all."""
+        return not self.state.committed and is_no_speech(proposal.hypothesis, self._options)
+
+    def loops(self, proposal: Proposal) -> bool:
+        """Whether the text repeats itself more than speech does (Whisper's gzip measure)."""
+        return is_compressible(proposal.text, self._options)
+
+    def shorten(self, *, keep: int) -> list[Word]:
+        """Move the window's start into the word gap that leaves about ``keep`` samples of words.
+
+        Returns the words that left the window; at least one word must stay, so that the gap is
+        known to be one.
+        """
+        words = self.state.committed
+        if len(words) < 2:
+            return []
+        newest = words[-1].end
+        stay = next((i for i, w in enumerate(words) if w.start >= newest - keep), len(words) - 1)
+        stay = max(1, min(stay, len(words) - 1))
+        gap = (words[stay - 1].end + words[stay].start) // 2
+        start = max(self.state.window_start, gap // FRAME * FRAME)
+        self.state.window_start = start
+        self.state.committed = words[stay:]
+        return words[:stay]
+
+    def _word(self, window: Window, word: TimedWord) -> Word:
+        start = max(self.state.last_end, window.sample(word.start))
+        end = max(start, window.sample(word.end))
+        self.state.last_end = end
+        return Word(
+            text=word.text,
+            start=start,
+            end=end,
+            probability=word.probability,
+            language=self.language,
+            tokens=word.tokens,
+        )
+
+    def _before_rewind(
+        self, window: Window, hypothesis: Hypothesis, words: list[TimedWord]
+    ) -> list[TimedWord]:
+        """Words up to the first that attends far before what has been committed."""
+        if not self.state.committed:
+            return words
+        newest = window.frame(self.state.committed[-1].start)
+        rewound = rewind_start(hypothesis.frames, committed=newest, tolerance=REWIND)
+        if rewound is None:
+            return words
+        kept, tokens = [], 0
+        for word in words:
+            tokens += len(word.tokens)
+            if tokens > rewound:
+                break
+            kept.append(word)
+        return kept
+
+    def _prompt_tokens(self, prompt: str) -> tuple[int, ...]:
+        if not prompt:
+            return ()
+        tokens = self._engine.tokenizer.encode(" " + prompt.strip())
+        return tuple(tokens[-self._options.max_prompt_tokens :])
+
+
+def confidence(words: Sequence[Word]) -> float:
+    """Geometric mean of the words' probabilities, 0-1."""
+    if not words:
+        return 0.0
+    return math.exp(sum(math.log(max(w.probability, 1e-6)) for w in words) / len(words))
+
+
+def average_logprob(words: Sequence[Word]) -> float:
+    """Mean natural-log probability of the words, weighted by their number of tokens."""
+    count = sum(max(1, len(w.tokens)) for w in words)
+    total = sum(max(1, len(w.tokens)) * math.log(max(w.probability, 1e-6)) for w in words)
+    return total / max(1, count)
+
+
+def spaced(text: str, *, language: str, previous: str | None) -> str:
+    """``text`` as it continues a transcript whose last words were in ``previous``.
+
+    A space goes between segments unless both are in scripts that write none.
+    """
+    text = text.lstrip()
+    if previous is None or (language in NO_SPACE and previous in NO_SPACE):
+        return text
+    return " " + text

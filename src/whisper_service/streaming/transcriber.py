@@ -1,0 +1,339 @@
+"""A stream of audio in, typed events out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from whisper_service.config import StreamOptions
+from whisper_service.engine.base import Engine
+from whisper_service.engine.encoder_cache import EncoderCache
+from whisper_service.errors import InvalidOptionError, StreamClosedError
+from whisper_service.events import (
+    AudioSkipped,
+    Event,
+    Final,
+    Lag,
+    SpeechEnded,
+    SpeechStarted,
+)
+from whisper_service.lid import LanguageTracker
+from whisper_service.metrics import PerformanceMetrics
+from whisper_service.streaming.account import Account
+from whisper_service.streaming.encodings import Encodings
+from whisper_service.streaming.front_end import (
+    MEL_LOOKAHEAD,
+    VAD_WINDOW,
+    AlwaysSpeech,
+    FrontEnd,
+    SpeechDetector,
+)
+from whisper_service.streaming.pace import Pace
+from whisper_service.streaming.statistics import stream_statistics
+from whisper_service.streaming.utterance import UtteranceDecoder
+from whisper_service.text.languages import resolve_language
+from whisper_service.types import (
+    FRAME,
+    AudioAccount,
+    FloatArray,
+    LanguagePolicy,
+    Segment,
+    Switch,
+    Transcript,
+    to_samples,
+)
+from whisper_service.vad.segmenter import SpeechSegmenter
+
+
+class StreamTranscriber:
+    """Turns one stream of 16 kHz mono audio into events; how it is cut never matters.
+
+    Args:
+        engine: a loaded model; it may serve many streams.
+        options: everything about this stream.
+        clock: seconds, monotonic; in live mode updates get rarer when decoding falls behind it.
+        detector: speech probabilities per 512 samples; Silero when not given.
+
+    Raises:
+        InvalidOptionError: a language or task the model does not have.
+
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: StreamOptions | None = None,
+        *,
+        clock: Callable[[], float] | None = None,
+        detector: SpeechDetector | None = None,
+    ) -> None:
+        self.engine = engine
+        self.options = options or StreamOptions()
+        check_options(engine, self.options)
+        self.metrics = PerformanceMetrics(enabled=self.options.metrics)
+        self.cache = EncoderCache(max_size=8) if self.options.cache else None
+        self.pace = Pace(clock if self.options.mode == "live" else None)
+        self.segments: list[Segment] = []
+        self.front = FrontEnd(
+            n_mels=engine.n_mels,
+            detector=detector or default_detector(self.options),
+            metrics=self.metrics,
+        )
+        self.encodings = Encodings(
+            engine=engine,
+            front=self.front,
+            cache=self.cache,
+            metrics=self.metrics,
+            stream=id(self),
+        )
+        self.tracker = LanguageTracker(engine.languages, self.options.language)
+        self.utterances = UtteranceDecoder(
+            engine=engine,
+            options=self.options,
+            encodings=self.encodings,
+            tracker=self.tracker,
+            metrics=self.metrics,
+            emit=self._emit,
+        )
+        self._account = Account()
+        self._segmenter = SpeechSegmenter(self.options.vad)
+        self._events: list[Event] = []
+        self._now = 0  # samples whose speech probability is known
+        self._last_update = 0
+        self._speculated: int | None = None
+        self._finished = False
+
+    # audio in, events out
+
+    def feed(self, chunk: FloatArray) -> list[Event]:
+        """Take in ``chunk`` (float32 mono at 16 kHz, any length) and return what it brought.
+
+        Raises:
+            InvalidAudioError: not one-dimensional, or not samples in [-1, 1].
+            StreamClosedError: after :meth:`finish`.
+
+        """
+        self._require_open()
+        with self.metrics.measure("total"):
+            for taken, probabilities in self.front.feed(chunk):
+                self._account.receive(taken)
+                self._hear(probabilities)
+        return self._drain()
+
+    def drop(self, samples: int) -> list[Event]:
+        """Tell the stream that ``samples`` were lost before they arrived; time goes on."""
+        self._require_open()
+        start = self.front.received
+        self._account.lose(samples)
+        self._emit(AudioSkipped(start=start, end=start + samples, reason="overload"))
+        for first in range(0, samples, FRAME * 25):
+            for _, probabilities in self.front.feed(
+                np.zeros(min(FRAME * 25, samples - first), np.float32)
+            ):
+                self._hear(probabilities)
+        return self._drain()
+
+    def finish(self) -> list[Event]:
+        """Decode what is left and end the stream; returns the last events."""
+        self._require_open()
+        self._finished = True
+        with self.metrics.measure("total"):
+            self._hear(self.front.finish())
+            for ended in self._segmenter.finish(self.front.received):
+                self._end_speech(ended.at)
+            self._account.skip(self.front.received)
+        return self._drain()
+
+    # what is known so far
+
+    @property
+    def account(self) -> AudioAccount:
+        """Where every received sample went; adds up at every moment."""
+        return self._account.snapshot()
+
+    @property
+    def language(self) -> str | None:
+        """The language of the newest speech; ``None`` before the first decision."""
+        return self.utterances.language
+
+    @property
+    def switches(self) -> tuple[Switch, ...]:
+        return tuple(self.utterances.switches)
+
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
+    def transcript(self) -> Transcript:
+        """Everything completed so far."""
+        segments = tuple(self.segments)
+        transcript = Transcript(
+            task=self.options.decode.task,
+            duration=self._account.received,
+            language="",
+            segments=segments,
+            switches=self.switches,
+            audio=self.account,
+            model=self.engine.name,
+            statistics=self.get_statistics(),
+        )
+        return replace_language(transcript)
+
+    def get_statistics(self) -> dict[str, Any]:
+        """Counters and percentiles of this stream, JSON-serializable."""
+        return stream_statistics(self)
+
+    def get_performance_summary(self) -> str:
+        """The stages' percentiles as an aligned table."""
+        return self.metrics.get_summary()
+
+    def set_language_policy(self, policy: LanguagePolicy, languages: Sequence[str] = ()) -> None:
+        """Change how the language is followed, from the next update on.
+
+        Raises:
+            InvalidOptionError: an unknown policy or language.
+
+        """
+        codes = tuple(resolve_language(name) for name in languages)
+        check_languages(self.engine, codes)
+        self.tracker.set_policy(policy, codes)
+
+    # the sample clock
+
+    def _hear(self, probabilities: Sequence[float]) -> None:
+        for probability in probabilities:
+            self._now = min(self._now + VAD_WINDOW, self.front.received)
+            self.pace.observe(self._now)
+            for event in self._segmenter.feed([probability]):
+                if isinstance(event, SpeechStarted):
+                    self._start_speech(event.at)
+                else:
+                    self._end_speech(event.at)
+            if self.utterances.is_open:
+                self.utterances.hear(self._now, probability)
+                self._update_when_due()
+            elif self._segmenter.quiet:
+                self._account.skip(self._now - to_samples(self.options.vad.pre_roll))
+
+    def _start_speech(self, at: int) -> None:
+        self._emit(SpeechStarted(at=at))
+        start = max(self._account.cursor, at - to_samples(self.options.vad.pre_roll))
+        self._account.skip(start)
+        self.utterances.open(start, max(start, at))
+        self._last_update = max(start, at)
+        self._speculated = None
+
+    def _end_speech(self, at: int) -> None:
+        end = self._padded_end(at)
+        self.utterances.update(end, final=True)
+        self.utterances.close()
+        self._account.decode(end)
+        self._emit(SpeechEnded(at=min(at, self.front.received)))
+        self._emit_lag()
+
+    def _padded_end(self, at: int) -> int:
+        padded = (at + to_samples(self.options.vad.pad)) // FRAME * FRAME
+        return min(
+            padded, self.front.ready_end(self.front.received if self._finished else self._now)
+        )
+
+    def _update_when_due(self) -> None:
+        hard = to_samples(self.options.hard_context) - to_samples(2.0)
+        ready = self.front.ready_end(self._now)
+        if self.options.mode == "offline":
+            if ready - self.utterances.running.window_start > hard:
+                self._update(ready)
+                self.utterances.cut(ready)
+            return
+        quiet_since = self._segmenter.stopping_since
+        if quiet_since is not None:
+            self._speculate(quiet_since)
+        elif self._now - self._last_update >= self._interval():
+            self._update(ready)
+
+    def _interval(self) -> int:
+        options = self.options
+        seconds = (
+            options.online_chunk_size if self.utterances.settled else options.unsettled_chunk_size
+        )
+        return self.pace.widen(to_samples(seconds))
+
+    def _update(self, end: int) -> None:
+        self._last_update = self._now
+        self.utterances.update(end)
+        self._account.decode(end)
+        self._emit_lag()
+
+    def _speculate(self, quiet_since: int) -> None:
+        """Run the final decode as soon as its window is complete, once per possible end."""
+        end = self._padded_end(quiet_since)
+        complete = end + to_samples(0.02) > quiet_since + to_samples(self.options.vad.pad)
+        if self._speculated == quiet_since or not complete or self._now < end + MEL_LOOKAHEAD:
+            return
+        self._speculated = quiet_since
+        self._last_update = self._now
+        self.utterances.update(end, speculative=True)
+        self._account.decode(end)
+
+    # events
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, Final):
+            self.segments.append(event.segment)
+        self._events.append(event)
+
+    def _emit_lag(self) -> None:
+        lag = self.front.received - self._account.cursor
+        self._emit(Lag(samples=lag, at=self.front.received))
+
+    def _drain(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _require_open(self) -> None:
+        if self._finished:
+            raise StreamClosedError("this stream has ended; make another StreamTranscriber")
+
+
+def default_detector(options: StreamOptions) -> SpeechDetector:
+    """Silero, or everything-is-speech when voice activity detection is off."""
+    if not options.vad.enabled:
+        return AlwaysSpeech()
+    from whisper_service.vad.silero import SpeechProbabilities
+
+    return SpeechProbabilities()
+
+
+def check_options(engine: Engine, options: StreamOptions) -> None:
+    """Refuse what the model cannot do before any audio is decoded."""
+    if options.decode.task not in engine.tasks:
+        raise InvalidOptionError(
+            f"model '{engine.name}' cannot {options.decode.task}; it can: {', '.join(engine.tasks)}"
+        )
+    check_languages(engine, options.language.languages)
+    if options.language.policy == "forced" and len(options.language.languages) != 1:
+        raise InvalidOptionError("the policy 'forced' needs exactly one language")
+    if not 0.1 <= options.online_chunk_size <= 10.0:
+        raise InvalidOptionError("online_chunk_size must be between 0.1 and 10 seconds")
+    if not 2.0 <= options.max_context < options.hard_context <= 30.0:
+        raise InvalidOptionError("contexts must satisfy 2 <= max_context < hard_context <= 30 s")
+
+
+def check_languages(engine: Engine, languages: Sequence[str]) -> None:
+    """Refuse languages the model has no token for."""
+    missing = [code for code in languages if code not in engine.languages]
+    if missing:
+        known = ", ".join(engine.languages[:12]) + (" …" if len(engine.languages) > 12 else "")
+        raise InvalidOptionError(
+            f"model '{engine.name}' does not know the language {missing[0]!r}; it knows: {known}"
+        )
+
+
+def replace_language(transcript: Transcript) -> Transcript:
+    """``transcript`` with ``language`` set to the one most of its speech is in."""
+    from dataclasses import replace
+
+    languages = transcript.languages
+    return replace(transcript, language=languages[0] if languages else "")
