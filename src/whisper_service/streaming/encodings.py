@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from whisper_service.engine.encoder_cache import EncoderCache
 from whisper_service.lid import LidFrame, LidSpan
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.front_end import FrontEnd
-from whisper_service.types import FRAME, FloatArray, to_samples
+from whisper_service.types import FRAME, HOP, FloatArray, to_samples
 
 FULL_CONTEXT = to_samples(30.0)
 
@@ -75,26 +75,42 @@ class Encodings:
         """The same stretch with silence features up to 30 s, for a second opinion."""
         mel = self._front.mel(start, end)
         floor = max(float(mel.max()) - 2.0, -1.5)  # Whisper's clamp, or log-mel of zeros
-        full = np.full((mel.shape[0], FULL_CONTEXT // 160), floor, np.float32)
+        full = np.full((mel.shape[0], FULL_CONTEXT // HOP), floor, np.float32)
         full[:, : mel.shape[1]] = mel
         return Window(start, end, self._encode(full, stage="whisper.insert_audio"))
 
-    def language_frames(self, window: Window, spans: Sequence[LidSpan]) -> list[LidFrame]:
-        """Language probabilities of ``spans`` (samples), read off the shared encoding."""
-        if not spans:
-            return []
+    def language_frames(
+        self, window: Callable[[], Window], spans: Sequence[LidSpan], *, own: bool
+    ) -> list[LidFrame]:
+        """Language probabilities of ``spans`` (samples), all in one call.
+
+        ``own``: each span is encoded alone, in one batch, so that no attention carries the
+        language before a change into the speech after it; otherwise they are read off
+        ``window()``, which costs no encoding of its own.
+        """
+        if own:
+            engine_spans = self._own_spans(spans)
+        else:
+            shared = window()
+            engine_spans = [Span(shared.encoded, *_frames(shared, s.start, s.end)) for s in spans]
         with self._metrics.measure("lid.detect"):
-            probabilities = self._engine.language_probabilities(
-                [Span(window.encoded, *_frames(window, s.start, s.end)) for s in spans]
-            )
+            probabilities = self._engine.language_probabilities(engine_spans)
         return [
             LidFrame(start=s.start, end=s.end, probabilities=p)
             for s, p in zip(spans, probabilities, strict=True)
         ]
 
+    def _own_spans(self, spans: Sequence[LidSpan]) -> list[Span]:
+        with self._metrics.measure("whisper.buffer_read"):
+            mels = [self._front.mel(s.start // HOP * HOP, s.end // HOP * HOP) for s in spans]
+        self.passes += 1
+        self.encoded_samples += sum(mel.shape[1] for mel in mels) * HOP
+        with self._metrics.measure("lid.encoder"):
+            return [Span(e, 0, e.frames) for e in self._engine.encode(mels)]
+
     def _encode(self, mel: FloatArray, *, stage: str) -> Encoded:
         self.passes += 1
-        self.encoded_samples += mel.shape[1] * 160
+        self.encoded_samples += mel.shape[1] * HOP
         with self._metrics.measure(stage):
             return self._engine.encode([mel])[0]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from whisper_service.engine.base import Engine, Span
-from whisper_service.streaming.encodings import Window
+from whisper_service.lid import LidFrame, LidSpan
 from whisper_service.types import FRAME, to_samples
 
 RADIUS = to_samples(1.5)  # how far from the crossing a change point is looked for
@@ -30,33 +29,32 @@ def candidates(
 
 def change_point(
     *,
-    engine: Engine,
-    window: Window,
-    old: str,
-    new: str,
-    points: list[int],
-    floor: int,
+    listen: Callable[[Sequence[LidSpan]], Sequence[LidFrame]],
+    columns: tuple[int, int],
+    points: Sequence[int],
+    bounds: tuple[int, int],
 ) -> int:
     """The candidate with the best ``log P(old | before) + log P(new | after)``.
 
-    ``points`` are samples inside ``window``; spans are read off the shared encoding, all in one
-    call. Returns a sample.
+    ``listen`` gives the language probabilities of spans, all in one call; ``columns`` are those
+    of the old and the new language; ``bounds`` (samples) hold both sides. Returns a sample.
     """
-    columns = list(engine.languages)
-    spans = []
-    for point in points:
-        spans.append(_span(window, max(floor, point - SIDE), point))
-        spans.append(_span(window, point, min(window.end, point + SIDE)))
-    probabilities = engine.language_probabilities(spans)
-    before = np.log(probabilities[0::2, columns.index(old)] + 1e-6)
-    after = np.log(probabilities[1::2, columns.index(new)] + 1e-6)
-    before[[point - floor < SHORTEST for point in points]] = 0.0  # nothing to contradict it
-    return points[int(np.argmax(before + after))]
-
-
-def _span(window: Window, start: int, end: int) -> Span:
-    first = min(window.frame(start), window.encoded.frames - 1)
-    return Span(window.encoded, first, max(first + 1, window.frame(end)))
+    first, end = bounds
+    before = [LidSpan(start=max(first, point - SIDE), end=point) for point in points]
+    after = [LidSpan(start=point, end=min(end, point + SIDE)) for point in points]
+    old, new = columns
+    heard = iter(listen([s for s in (*before, *after) if s.end - s.start >= SHORTEST]))
+    logs = [
+        [
+            float(np.log(next(heard).probabilities[column] + 1e-6))
+            if span.end - span.start >= SHORTEST
+            else 0.0  # too short to contradict anything
+            for span in spans
+        ]
+        for spans, column in ((before, old), (after, new))
+    ]
+    scores = [left + right for left, right in zip(*logs, strict=True)]
+    return points[int(np.argmax(scores))]
 
 
 def dips_of(probabilities: Iterable[tuple[int, float]], *, below: float) -> list[int]:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from whisper_service.config import StreamOptions
@@ -192,10 +193,17 @@ class UtteranceDecoder:
                 spans = [LidSpan(start=floor, end=end)]  # shorter than a frame, better than none
             if spans:
                 state.heard_language = True
-                window = self._encodings.window(
-                    state.window_start, end, needs=len(spans), stage="lid.encoder"
+                frames = self._encodings.language_frames(
+                    partial(
+                        self._encodings.window,
+                        state.window_start,
+                        end,
+                        needs=len(spans),
+                        stage="lid.encoder",
+                    ),
+                    spans,
+                    own=self._own_evidence,
                 )
-                frames = self._encodings.language_frames(window, spans)
                 with self._metrics.measure("lid.smoothing"):
                     for frame in frames:
                         state.lid_until = frame.end
@@ -241,10 +249,14 @@ class UtteranceDecoder:
     def _restart(self, change: LanguageChange, end: int) -> None:
         """Give the audio after the change to a new session, without losing a word."""
         state = self.running
+        if state.session is None:
+            near = change.crossing - state.speech <= NEAR_START
+            first = change.new if near else change.old
+            self._start_session(first, start=state.start, decided_at=end)
+            if near:
+                return
         session = state.session
-        if session is None:
-            self._start_session(change.new, start=state.start, decided_at=end)
-            return
+        assert session is not None
         floor = session.state.last_end
         untouched = not session.state.committed and floor <= session.start
         if untouched and change.crossing - session.start <= NEAR_START:
@@ -271,14 +283,20 @@ class UtteranceDecoder:
             gaps=[*gaps, floor],
             dips=dips_of(self.running.heard, below=vad.onset),
         )
+        columns = self._engine.languages
         return change_point(
-            engine=self._engine,
-            window=window,
-            old=session.language,
-            new=change.new,
+            listen=lambda spans: self._encodings.language_frames(
+                lambda: window, spans, own=self._own_evidence
+            ),
+            columns=(columns.index(session.language), columns.index(change.new)),
             points=points,
-            floor=session.start,
+            bounds=(session.start, end),
         )
+
+    @property
+    def _own_evidence(self) -> bool:
+        """Whether LID spans are encoded alone; a 30 s model would pay 30 s for each."""
+        return self._options.language.evidence == "own" and self._engine.dynamic_context
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
         """Commit everything ``session`` still has to say before ``point``."""
