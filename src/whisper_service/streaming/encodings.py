@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,34 +79,33 @@ class Encodings:
         full[:, : mel.shape[1]] = mel
         return Window(start, end, self._encode(full, stage="whisper.insert_audio"))
 
-    def language_frames(
-        self, window: Callable[[], Window], spans: Sequence[LidSpan], *, own: bool
-    ) -> list[LidFrame]:
-        """Language probabilities of ``spans`` (samples), all in one call.
+    def shared_frames(self, window: Window, spans: Sequence[LidSpan]) -> list[LidFrame]:
+        """Language probabilities of ``spans`` (samples), read off ``window`` in one call."""
+        return self._probabilities(
+            spans, [Span(window.encoded, *_frames(window, s.start, s.end)) for s in spans]
+        )
 
-        ``own``: each span is encoded alone, in one batch, so that no attention carries the
-        language before a change into the speech after it; otherwise they are read off
-        ``window()``, which costs no encoding of its own.
-        """
-        if own:
-            engine_spans = self._own_spans(spans)
-        else:
-            shared = window()
-            engine_spans = [Span(shared.encoded, *_frames(shared, s.start, s.end)) for s in spans]
-        with self._metrics.measure("lid.detect"):
-            probabilities = self._engine.language_probabilities(engine_spans)
-        return [
-            LidFrame(start=s.start, end=s.end, probabilities=p)
-            for s, p in zip(spans, probabilities, strict=True)
-        ]
-
-    def _own_spans(self, spans: Sequence[LidSpan]) -> list[Span]:
+    def own_frames(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
+        """Language probabilities of ``spans`` (samples), each encoded alone, in one batch."""
+        if not spans:
+            return []
         with self._metrics.measure("whisper.buffer_read"):
             mels = [self._front.mel(s.start // HOP * HOP, s.end // HOP * HOP) for s in spans]
         self.passes += 1
         self.encoded_samples += sum(mel.shape[1] for mel in mels) * HOP
         with self._metrics.measure("lid.encoder"):
-            return [Span(e, 0, e.frames) for e in self._engine.encode(mels)]
+            encoded = self._engine.encode(mels)
+        if self._cache is not None:
+            self._cache.count_misses(len(spans))
+        return self._probabilities(spans, [Span(e, 0, e.frames) for e in encoded])
+
+    def _probabilities(self, spans: Sequence[LidSpan], heard: Sequence[Span]) -> list[LidFrame]:
+        with self._metrics.measure("lid.detect"):
+            probabilities = self._engine.language_probabilities(heard)
+        return [
+            LidFrame(start=s.start, end=s.end, probabilities=p)
+            for s, p in zip(spans, probabilities, strict=True)
+        ]
 
     def _encode(self, mel: FloatArray, *, stage: str) -> Encoded:
         self.passes += 1

@@ -138,8 +138,17 @@ class SessionRestartTranscriber:
     # typed events
 
     def feed(self, chunk: FloatArray) -> list[Event]:
-        """Take in ``chunk`` (mono, ``sampling_rate``) and return the events it brought."""
-        return self.stream.feed(self._resampler.feed(np.asarray(chunk)))
+        """Take in ``chunk`` (mono, ``sampling_rate``) and return the events it brought.
+
+        Float samples lie in [-1, 1]; int16, int32 and uint8 are scaled.
+
+        Raises:
+            InvalidAudioError: more than one channel, or values that cannot be samples.
+            StreamClosedError: after :meth:`finish`.
+        """
+        samples = self._resampler.feed(np.asarray(chunk))
+        self.stream.front.invalid_samples = self._resampler.state.invalid_samples
+        return self.stream.feed(samples)
 
     def finish(self) -> list[Event]:
         """End the stream and return its last events."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -26,6 +26,7 @@ from whisper_service.lid import (
     LanguageChange,
     LanguageState,
     LanguageTracker,
+    LidFrame,
     LidSpan,
     lid_spans,
 )
@@ -193,17 +194,7 @@ class UtteranceDecoder:
                 spans = [LidSpan(start=floor, end=end)]  # shorter than a frame, better than none
             if spans:
                 state.heard_language = True
-                frames = self._encodings.language_frames(
-                    partial(
-                        self._encodings.window,
-                        state.window_start,
-                        end,
-                        needs=len(spans),
-                        stage="lid.encoder",
-                    ),
-                    spans,
-                    own=self._own_evidence,
-                )
+                frames = self._listen(spans, end)
                 with self._metrics.measure("lid.smoothing"):
                     for frame in frames:
                         state.lid_until = frame.end
@@ -211,6 +202,33 @@ class UtteranceDecoder:
                         if seen.change is not None:
                             return seen
         return tracker.end_utterance() if final else tracker.feed(())
+
+    def _listen(self, spans: Sequence[LidSpan], end: int) -> list[LidFrame]:
+        """Language probabilities of ``spans``, by the kind of evidence the options ask for.
+
+        What the window's encoding says of a span trails a change, because attention carries the
+        language before it into the speech after it; a span encoded alone does not, but costs an
+        encoding. Only a span that the shared encoding doubts can hold a change.
+        """
+        options, encodings = self._options.language, self._encodings
+        if options.evidence == "own" and self._engine.dynamic_context:
+            return encodings.own_frames(spans)
+        window = encodings.window(
+            self.running.window_start, end, needs=len(spans), stage="lid.encoder"
+        )
+        frames = encodings.shared_frames(window, spans)
+        if options.evidence == "shared" or not self._engine.dynamic_context:
+            return frames
+        column = self._engine.languages.index(self.language) if self.language else None
+        doubtful = [
+            i
+            for i, f in enumerate(frames)
+            if column is None or f.probabilities[column] < options.doubt
+        ]
+        checked = encodings.own_frames([spans[i] for i in doubtful])
+        for i, frame in zip(doubtful, checked, strict=True):
+            frames[i] = frame
+        return frames
 
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
@@ -285,18 +303,15 @@ class UtteranceDecoder:
         )
         columns = self._engine.languages
         return change_point(
-            listen=lambda spans: self._encodings.language_frames(
-                lambda: window, spans, own=self._own_evidence
+            listen=(
+                self._encodings.own_frames
+                if self._engine.dynamic_context
+                else partial(self._encodings.shared_frames, window)
             ),
             columns=(columns.index(session.language), columns.index(change.new)),
             points=points,
             bounds=(session.start, end),
         )
-
-    @property
-    def _own_evidence(self) -> bool:
-        """Whether LID spans are encoded alone; a 30 s model would pay 30 s for each."""
-        return self._options.language.evidence == "own" and self._engine.dynamic_context
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
         """Commit everything ``session`` still has to say before ``point``."""

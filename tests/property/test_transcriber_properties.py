@@ -1,0 +1,80 @@
+"""How audio is cut never matters; committed text never changes; accounting always adds up."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams import finals, options, run, stream, without_lag
+from whisper_service.events import Committed, Final
+from whisper_service.testing import VOCABULARY, utterance
+
+WORD = st.tuples(st.sampled_from(sorted(VOCABULARY)), st.sampled_from([0.3, 0.45, 0.6]))
+PAUSE = st.tuples(st.none(), st.sampled_from([0.2, 0.6, 1.1]))
+SCRIPT = st.lists(st.one_of(WORD, WORD, PAUSE), min_size=1, max_size=12)
+SETTINGS = settings(max_examples=25, deadline=None)
+
+
+@SETTINGS
+@given(SCRIPT, st.lists(st.integers(0, 60_000), max_size=8), st.sampled_from(["fast", "offline"]))
+def test_any_cut_gives_the_same_events(script, cuts, mode):
+    samples = utterance(script)
+    opts = options("en", "es", "zh", mode=mode)
+    whole, events = run(samples, opts)
+    cut, other = run(samples, opts, cuts=sorted(min(c, len(samples)) for c in cuts))
+    assert without_lag(other) == without_lag(events)
+    assert cut.account == whole.account
+
+
+@SETTINGS
+@given(SCRIPT)
+def test_twenty_millisecond_chunks_give_the_same_events(script):
+    samples = utterance(script)
+    opts = options("en", "es", "zh")
+    _, events = run(samples, opts)
+    _, other = run(samples, opts, cuts=list(range(320, len(samples), 320)))
+    assert without_lag(other) == without_lag(events)
+
+
+@SETTINGS
+@given(SCRIPT, st.integers(200, 9000))
+def test_accounting_adds_up_at_every_moment(script, size):
+    transcriber = stream(options("en", "es"))
+    samples = utterance(script)
+    fed = 0
+    for first in range(0, len(samples), size):
+        fed += len(samples[first : first + size])
+        transcriber.feed(samples[first : first + size])
+        a = transcriber.account
+        assert a.received == fed == a.decoded + a.skipped_silence + a.dropped + a.pending
+    transcriber.finish()
+    a = transcriber.account
+    assert a.received == a.decoded + a.skipped_silence + a.dropped
+    assert a.pending == 0
+
+
+@SETTINGS
+@given(SCRIPT)
+def test_segments_hold_exactly_the_committed_words_in_order(script):
+    _, events = run(utterance(script), options("en", "es", "zh", "fr"))
+    said = [w for e in events if isinstance(e, Committed) for w in e.words]
+    assert [w for s in finals(events) for w in s.words] == said
+    assert [s.id for s in finals(events)] == list(range(len(finals(events))))
+    for before, after in itertools.pairwise(said):
+        assert before.start <= before.end <= after.end
+        assert before.end <= after.start
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_finals_come_after_their_words(seed):
+    rng = np.random.default_rng(seed)
+    words = [(str(rng.choice(sorted(VOCABULARY))), 0.4) for _ in range(8)]
+    _, events = run(utterance([(None, 0.5), *words, (None, 1.0)]), options("en", "es", "zh", "fr"))
+    seen = []
+    for event in events:
+        if isinstance(event, Committed):
+            seen += event.words
+        if isinstance(event, Final):
+            assert all(w in seen for w in event.segment.words)
