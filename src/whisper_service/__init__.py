@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from whisper_service.config import StreamOptions as StreamOptions
     from whisper_service.config import VadOptions as VadOptions
     from whisper_service.engine.base import Engine as Engine
+    from whisper_service.engine.by_name import load_model as load_model
     from whisper_service.engine.encoder_cache import EncoderCache as EncoderCache
     from whisper_service.engine.load import load_engine as load_engine
-    from whisper_service.engine.by_name import load_model as load_model
     from whisper_service.errors import WhisperServiceError as WhisperServiceError
     from whisper_service.metrics import PerformanceMetrics as PerformanceMetrics
     from whisper_service.streaming.aio import AsyncStream as AsyncStream

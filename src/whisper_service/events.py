@@ -75,7 +75,7 @@ class LanguageCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LanguageSwitched:
-    """The speaker changed language at ``at``; known at ``decided_at`` (both on the sample clock)."""
+    """The speaker changed language at ``at``; this was known at ``decided_at``."""
 
     old: str
     new: str

@@ -1,3 +1,5 @@
+import itertools
+
 from whisper_service.streaming.localise import candidates, dips_of
 from whisper_service.types import to_samples
 
@@ -25,7 +27,7 @@ def test_a_change_point_never_lies_before_the_newest_committed_word():
 def test_without_gaps_there_is_a_grid():
     found = candidates(crossing=2 * SECOND, floor=0, end=6 * SECOND, gaps=[], dips=[])
     assert len(found) > 10
-    assert all(b - a == to_samples(0.1) for a, b in zip(found, found[1:], strict=False))
+    assert all(b - a == to_samples(0.1) for a, b in itertools.pairwise(found))
 
 
 def test_no_room_gives_the_crossing_within_bounds():

@@ -22,12 +22,11 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmittedWord:
-    """A committed word; ``heard`` samples had been received when it was, ``available`` is the same
-    clock with the computation added (samples)."""
+    """A committed word and when it was: in samples received, and with computation added."""
 
     text: str
-    heard: int
-    available: int
+    heard: int  # samples received
+    available: int  # the same clock with the time spent computing added
 
 
 def word_latencies(

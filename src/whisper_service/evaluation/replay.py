@@ -37,7 +37,9 @@ class Replay:
 
     def committed(self) -> list[tuple[Word, Timed]]:
         """Committed words in order, with their event."""
-        return [(w, t) for t in self.events if isinstance(t.event, Committed) for w in t.event.words]
+        return [
+            (w, t) for t in self.events if isinstance(t.event, Committed) for w in t.event.words
+        ]
 
     def switches(self) -> list[tuple[LanguageSwitched, Timed]]:
         return [(t.event, t) for t in self.events if isinstance(t.event, LanguageSwitched)]

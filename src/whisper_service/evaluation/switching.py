@@ -8,9 +8,9 @@ has no lag. All times are samples at 16 kHz.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def true_switches(truth: Sequence[Stretch]) -> list[TrueSwitch]:
     """Changes between consecutive stretches in different languages."""
     return [
         TrueSwitch(old=a.language, new=b.language, at=b.start, end=b.end)
-        for a, b in zip(truth, truth[1:], strict=False)
+        for a, b in itertools.pairwise(truth)
         if a.language != b.language
     ]
 
@@ -95,7 +95,7 @@ def score_switches(
     ordered = sorted(decisions, key=lambda d: d.available)
     undone = sum(
         a in free and b.new == a.old and b.available - a.available <= reversal
-        for a, b in zip(ordered, ordered[1:], strict=False)
+        for a, b in itertools.pairwise(ordered)
     )
     return SwitchScore(
         lags=tuple(lags),
@@ -134,13 +134,11 @@ class DiarizationError:
         )
 
 
-def diarization_error(
-    truth: Sequence[Stretch], hypothesis: Sequence[Stretch]
-) -> DiarizationError:
+def diarization_error(truth: Sequence[Stretch], hypothesis: Sequence[Stretch]) -> DiarizationError:
     """Compare two language timelines exactly (sweep over all borders, no collar)."""
     borders = sorted({p for s in (*truth, *hypothesis) for p in (s.start, s.end)})
     total = DiarizationError()
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in itertools.pairwise(borders):
         expected, got = _language_at(truth, start), _language_at(hypothesis, start)
         length = end - start
         total += DiarizationError(
