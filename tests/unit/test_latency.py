@@ -22,7 +22,7 @@ def test_latency_is_from_the_true_end_of_the_word():
 
 
 def test_only_words_recognized_correctly_are_timed():
-    words = [emitted("x", 150, 150), emitted("b", 300, 300), emitted("b", 400, 400)]
+    words = [emitted("x", 150, 150), emitted("b", 300, 300), emitted("c", 400, 400)]
     assert word_latencies(SPOKEN, words, computation=False) == [100]
 
 
