@@ -1,1 +1,1 @@
-
+"""Text in and out: languages, output formats, captions, normalisation for scoring."""
