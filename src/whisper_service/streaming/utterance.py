@@ -133,7 +133,7 @@ class UtteranceDecoder:
         if language is None or self._is_other_language(end, final=final):
             return
         session = self._session(language, decided_at=end)
-        if not final and self._language_frontier() <= session.state.last_end:
+        if not final and self._language_frontier() <= max(state.speech, session.state.last_end):
             return  # nothing could be committed: the language comes first
         with self._metrics.measure("whisper.infer"):
             proposal = self._propose(session, end, final=final or speculative)
@@ -219,12 +219,7 @@ class UtteranceDecoder:
         frames = encodings.shared_frames(window, spans)
         if options.evidence == "shared" or not self._engine.dynamic_context:
             return frames
-        column = self._engine.languages.index(self.language) if self.language else None
-        doubtful = [
-            i
-            for i, f in enumerate(frames)
-            if column is None or f.probabilities[column] < options.doubt
-        ]
+        doubtful = [i for i, f in enumerate(frames) if f.probabilities.max() < options.doubt]
         checked = encodings.own_frames([spans[i] for i in doubtful])
         for i, frame in zip(doubtful, checked, strict=True):
             frames[i] = frame
