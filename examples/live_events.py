@@ -5,24 +5,18 @@ python examples/live_events.py recording.wav en,fr,es [model]
 
 import sys
 
-from whisper_service import (
-    LanguageOptions,
-    StreamOptions,
-    StreamTranscriber,
-    load_audio,
-    load_model,
-)
+import whisper_service as ws
 from whisper_service.events import Final, LanguageSwitched
 from whisper_service.types import to_seconds
 
 
 def main(path: str, languages: str, model: str = "demo") -> None:
-    options = StreamOptions(
+    options = ws.StreamOptions(
         mode="fast",
-        language=LanguageOptions(policy="code_switch", languages=tuple(languages.split(","))),
+        language=ws.LanguageOptions(policy="code_switch", languages=tuple(languages.split(","))),
     )
-    stream = StreamTranscriber(load_model(model), options)
-    samples = load_audio(path)
+    stream = ws.StreamTranscriber(ws.load_model(model), options)
+    samples = ws.load_audio(path)
     for start in range(0, len(samples), 1600):
         show(stream.feed(samples[start : start + 1600]))
     show(stream.finish())
