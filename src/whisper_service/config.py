@@ -51,7 +51,7 @@ class DecodeOptions:
     policy: Literal["align_att", "local_agreement"] = "align_att"
     frame_threshold: float = 0.4  # s before the window's end in which nothing is committed
     preview_threshold: float = 0.1  # s before the window's end in which nothing is previewed
-    prompt: str = ""  # text given as previous context, same language only
+    prompt: str = ""  # previous context, in the first of the languages named
     max_prompt_tokens: int = 100
     max_tokens_per_second: float = 14.0  # tokens; a loop costs one update at most
     no_speech_threshold: float = 0.6

@@ -21,7 +21,7 @@ class Pace:
 
     clock: Callable[[], float] | None
     behind: float = 0.0  # s
-    delayed_updates: int = 0
+    widened: int = 0  # updates that came later than they would have
     _origin: float | None = None
 
     def observe(self, now: int) -> None:
@@ -36,10 +36,15 @@ class Pace:
 
     def widen(self, interval: int) -> int:
         """The distance (samples) to the next update instead of ``interval``."""
-        if self.behind <= TOLERATED:
+        if not self.late:
             return interval
         factor = min(WIDEST, 1.0 + self.behind * SAMPLE_RATE / interval)
         return round(interval * factor)
+
+    @property
+    def late(self) -> bool:
+        """Whether anything has to give way."""
+        return self.behind > TOLERATED
 
     @property
     def previews(self) -> bool:

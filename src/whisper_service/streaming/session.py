@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from whisper_service.config import DecodeOptions
 from whisper_service.engine.base import DecodeRequest, Engine, Hypothesis
 from whisper_service.metrics import PerformanceMetrics
-from whisper_service.policy import TimedWord, commit_policy, timed_words
+from whisper_service.policy import TimedWord, commit_policy, stop_frame, timed_words
 from whisper_service.policy.guards import (
     is_compressible,
     is_no_speech,
@@ -19,7 +19,7 @@ from whisper_service.policy.guards import (
 )
 from whisper_service.streaming.encodings import Window
 from whisper_service.text.languages import NO_SPACE
-from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
+from whisper_service.types import FRAME, SAMPLE_RATE, Word
 
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
@@ -70,6 +70,7 @@ class LanguageSession:
         metrics: PerformanceMetrics,
         language: str,
         start: int,
+        prompt: str = "",
     ) -> None:
         self.language = language
         self.start = start
@@ -78,18 +79,26 @@ class LanguageSession:
         self._options = options
         self._metrics = metrics
         self._policy = commit_policy(options)
-        self._prompt = self._prompt_tokens(options.prompt)
+        self._prompt = self._prompt_tokens(prompt)
 
     def propose(
-        self, window: Window, *, final: bool, until: int | None = None, language: str | None = None
+        self,
+        window: Window,
+        *,
+        final: bool,
+        preview: bool = True,
+        until: int | None = None,
+        language: str | None = None,
     ) -> Proposal:
         """Decode ``window`` after the committed words.
 
-        ``until`` (samples) ends what cross-attention may see; ``language`` tries another one.
+        ``preview``: go on to text that may still change; ``until`` (samples) ends what
+        cross-attention may see; ``language`` tries another one.
         """
         language = language or self.language
         content = window.frame(until) if until is not None else window.encoded.frames
-        preview = to_samples(self._options.preview_threshold) // FRAME
+        options = self._options
+        margin = options.preview_threshold if preview else options.frame_threshold
         seconds = (window.sample(content) - self.state.last_end) / SAMPLE_RATE
         request = DecodeRequest(
             encoded=window.encoded,
@@ -98,7 +107,7 @@ class LanguageSession:
             prompt=self._prompt,
             prefix=tuple(t for w in self.state.committed for t in w.tokens),
             span=(0, content) if until is not None else None,
-            stop_frame=None if final else max(1, content - preview),
+            stop_frame=None if final else max(1, stop_frame(content, margin)),
             max_new_tokens=token_budget(seconds, self._options.max_tokens_per_second),
             beam_size=self._options.beam_size,
         )
@@ -112,9 +121,10 @@ class LanguageSession:
     def accept(self, proposal: Proposal, *, frontier: int, final: bool) -> list[Word]:
         """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples)."""
         window = proposal.window
-        threshold = to_samples(self._options.frame_threshold) // FRAME
-        clear = window.encoded.frames - (0 if final else threshold)
-        limit = clear if final else min(clear, window.frame(frontier))
+        limit = window.encoded.frames
+        if not final:
+            clear = stop_frame(window.encoded.frames, self._options.frame_threshold)
+            limit = min(clear, window.frame(frontier))
         count = self._policy.commit(
             proposal.hypothesis, proposal.words, frontier_frame=limit, final=final
         )

@@ -48,6 +48,7 @@ def stream_statistics(stream: StreamTranscriber) -> dict[str, Any]:
         "audio": account_seconds(account),
         "invalid_samples": stream.front.invalid_samples,
         "behind_seconds": round(stream.pace.behind, 3),
+        "updates_widened": stream.pace.widened,
     }
 
 

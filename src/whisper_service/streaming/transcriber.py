@@ -96,6 +96,7 @@ class StreamTranscriber:
             tracker=self.tracker,
             metrics=self.metrics,
             emit=self._emit,
+            previews=lambda: self.pace.previews,
         )
         self._account = Account()
         self._segmenter = SpeechSegmenter(self.options.vad)
@@ -262,6 +263,7 @@ class StreamTranscriber:
 
     def _update(self, end: int) -> None:
         self._last_update = self._now
+        self.pace.widened += self.pace.late
         self.utterances.update(end)
         self._account.decode(end)
         self._emit_lag()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 
 from whisper_service.config import StreamOptions
@@ -26,13 +25,11 @@ from whisper_service.lid import (
     LanguageChange,
     LanguageState,
     LanguageTracker,
-    LidFrame,
-    LidSpan,
-    lid_spans,
 )
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
-from whisper_service.streaming.localise import candidates, change_point, dips_of
+from whisper_service.streaming.listening import Heard, LanguageListener
+from whisper_service.streaming.localise import dips_of
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.types import FRAME, Switch, Word, to_samples
@@ -48,13 +45,11 @@ class UtteranceState:
 
     start: int  # of the window, pre-roll included
     speech: int  # of the speech
-    lid_until: int
-    lid_floor: int
+    listened: Heard
     session: LanguageSession | None = None
     language: LanguageState | None = None
-    heard_language: bool = False  # at least one LID frame has been seen
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
-    heard: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=1000))
+    voiced: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=1000))
 
     @property
     def window_start(self) -> int:
@@ -73,6 +68,7 @@ class UtteranceDecoder:
         tracker: LanguageTracker,
         metrics: PerformanceMetrics,
         emit: Callable[[Event], None],
+        previews: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._options = options
@@ -80,6 +76,14 @@ class UtteranceDecoder:
         self._tracker = tracker
         self._metrics = metrics
         self._emit = emit
+        self._previews = previews  # whether there is time for text that may still change
+        self._listener = LanguageListener(
+            engine=engine,
+            options=options.language,
+            encodings=encodings,
+            tracker=tracker,
+            metrics=metrics,
+        )
         self._state: UtteranceState | None = None
         self._candidate: str | None = None
         self.segments = SegmentBuilder()
@@ -113,12 +117,14 @@ class UtteranceDecoder:
         Language evidence comes from speech alone: pre-roll would dilute the first frames.
         """
         start = start // FRAME * FRAME
-        self._state = UtteranceState(start=start, speech=speech, lid_until=start, lid_floor=speech)
+        self._state = UtteranceState(
+            start=start, speech=speech, listened=Heard(until=start, floor=speech)
+        )
         self._tracker.start_utterance(speech)
 
     def hear(self, at: int, probability: float) -> None:
         """Note the speech probability of the window that ends at ``at``."""
-        self.running.heard.append((at, probability))
+        self.running.voiced.append((at, probability))
 
     def update(self, end: int, *, final: bool = False, speculative: bool = False) -> None:
         """Decode what lies before ``end`` (samples) and commit what is safe.
@@ -153,7 +159,9 @@ class UtteranceDecoder:
     def _settle_language(self, end: int, *, final: bool) -> str | None:
         while True:
             with self._metrics.measure("lid.total"):
-                state = self._follow(end, final=final)
+                state = self._listener.follow(
+                    self.running.listened, start=self.running.window_start, end=end, final=final
+                )
             if state.change is None:
                 break
             self._restart(state.change, end)
@@ -176,55 +184,6 @@ class UtteranceDecoder:
             self._emit(AudioSkipped(start=state.start, end=end, reason="other_language"))
         return True
 
-    def _follow(self, end: int, *, final: bool) -> LanguageState:
-        """Show the tracker every LID frame since the last one; stop at a change."""
-        state, tracker = self.running, self._tracker
-        if tracker.needs_frames:
-            options = self._options.language
-            with self._metrics.measure("lid.frame_extract"):
-                spans = lid_spans(
-                    after=state.lid_until,
-                    until=end,
-                    floor=max(state.lid_floor, state.window_start),
-                    hop=to_samples(options.hop),
-                    window=to_samples(options.window),
-                )
-            if final and not spans and not state.heard_language:
-                floor = max(state.lid_floor, state.window_start)
-                spans = [LidSpan(start=floor, end=end)]  # shorter than a frame, better than none
-            if spans:
-                state.heard_language = True
-                frames = self._listen(spans, end)
-                with self._metrics.measure("lid.smoothing"):
-                    for frame in frames:
-                        state.lid_until = frame.end
-                        seen = tracker.feed([frame])
-                        if seen.change is not None:
-                            return seen
-        return tracker.end_utterance() if final else tracker.feed(())
-
-    def _listen(self, spans: Sequence[LidSpan], end: int) -> list[LidFrame]:
-        """Language probabilities of ``spans``, by the kind of evidence the options ask for.
-
-        What the window's encoding says of a span trails a change, because attention carries the
-        language before it into the speech after it; a span encoded alone does not, but costs an
-        encoding. Only a span that the shared encoding doubts can hold a change.
-        """
-        options, encodings = self._options.language, self._encodings
-        if options.evidence == "own" and self._engine.dynamic_context:
-            return encodings.own_frames(spans)
-        window = encodings.window(
-            self.running.window_start, end, needs=len(spans), stage="lid.encoder"
-        )
-        frames = encodings.shared_frames(window, spans)
-        if options.evidence == "shared" or not self._engine.dynamic_context:
-            return frames
-        doubtful = [i for i, f in enumerate(frames) if f.probabilities.max() < options.doubt]
-        checked = encodings.own_frames([spans[i] for i in doubtful])
-        for i, frame in zip(doubtful, checked, strict=True):
-            frames[i] = frame
-        return frames
-
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
         if state.session is None or state.session.language != language:
@@ -240,6 +199,7 @@ class UtteranceDecoder:
             metrics=self._metrics,
             language=language,
             start=start,
+            prompt=self._prompt(language),
         )
         self.running.final_proposal = None
         probability = self._tracker.feed(()).probability
@@ -258,6 +218,11 @@ class UtteranceDecoder:
                 )
             )
         self.language = language
+
+    def _prompt(self, language: str) -> str:
+        """The user's prompt, for the language it is in: no prompt may carry another one."""
+        named = self._options.language.languages
+        return self._options.decode.prompt if language in named[:1] or len(named) < 2 else ""
 
     def _restart(self, change: LanguageChange, end: int) -> None:
         """Give the audio after the change to a new session, without losing a word."""
@@ -280,32 +245,18 @@ class UtteranceDecoder:
             point = session.start
         else:
             self._finish_session(session, end=end, point=point)
-        state.lid_floor = max(state.lid_floor, point)
+        state.listened.floor = max(state.listened.floor, point)
         self._start_session(change.new, start=point, decided_at=end)
 
     def _localise(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
         window = self._window(session, end)
-        floor = session.state.last_end
         words = session.propose(window, final=True).words
-        gaps = [window.sample((a.end + b.start) // 2) for a, b in pairwise(words)]
-        vad = self._options.vad
-        points = candidates(
-            crossing=change.crossing,
-            floor=floor,
-            end=end,
-            gaps=[*gaps, floor],
-            dips=dips_of(self.running.heard, below=vad.onset),
-        )
-        columns = self._engine.languages
-        return change_point(
-            listen=(
-                self._encodings.own_frames
-                if self._engine.dynamic_context
-                else partial(self._encodings.shared_frames, window)
-            ),
-            columns=(columns.index(session.language), columns.index(change.new)),
-            points=points,
-            bounds=(session.start, end),
+        return self._listener.localise(
+            change,
+            window,
+            floor=session.state.last_end,
+            gaps=[window.sample((a.end + b.start) // 2) for a, b in pairwise(words)],
+            dips=dips_of(self.running.voiced, below=self._options.vad.onset),
         )
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
@@ -327,7 +278,7 @@ class UtteranceDecoder:
         ready = self.running.final_proposal
         if final and ready is not None and ready.covers(window):
             return ready
-        proposal = session.propose(window, final=final)
+        proposal = session.propose(window, final=final, preview=self._previews())
         if not final:
             return proposal
         if session.loops(proposal):
@@ -411,11 +362,11 @@ class UtteranceDecoder:
             return
         start = session.state.window_start
         half = max(session.state.last_end, (start + end) // 2)
-        quietest = [(p, at) for at, p in self.running.heard if half < at < end - FRAME]
+        quietest = [(p, at) for at, p in self.running.voiced if half < at < end - FRAME]
         point = min(quietest)[1] // FRAME * FRAME if quietest else end
         self._finish_session(session, end=end, point=point)
         self._start_session(session.language, start=point, decided_at=end)
-        self.running.lid_floor = point
+        self.running.listened.floor = point
 
     def _set_candidate(self, language: str | None, *, probability: float, since: int) -> None:
         if language != self._candidate:

@@ -1,0 +1,128 @@
+"""What an utterance sounds like, language-wise: LID frames shown to the tracker, change points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from whisper_service.config import LanguageOptions
+from whisper_service.engine.base import Engine
+from whisper_service.lid import (
+    LanguageChange,
+    LanguageState,
+    LanguageTracker,
+    LidFrame,
+    LidSpan,
+    lid_spans,
+)
+from whisper_service.metrics import PerformanceMetrics
+from whisper_service.streaming.encodings import Encodings, Window
+from whisper_service.streaming.localise import candidates, change_point
+from whisper_service.types import to_samples
+
+
+@dataclass(slots=True)
+class Heard:
+    """How far an utterance has been listened to; positions in samples."""
+
+    until: int  # end of the newest LID frame
+    floor: int  # start of the speech or the last change: evidence from before it counts no more
+    frames: int = 0
+
+
+class LanguageListener:
+    """Shows the tracker the LID frames of the running utterance, and localises changes."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        options: LanguageOptions,
+        encodings: Encodings,
+        tracker: LanguageTracker,
+        metrics: PerformanceMetrics,
+    ) -> None:
+        self._engine = engine
+        self._options = options
+        self._encodings = encodings
+        self._tracker = tracker
+        self._metrics = metrics
+
+    def follow(self, heard: Heard, *, start: int, end: int, final: bool) -> LanguageState:
+        """Show the tracker every LID frame of the window ``[start, end)`` it has not seen yet.
+
+        Stops at a change of language, so that the caller can give what follows to a session of
+        its own before more frames are judged.
+        """
+        tracker = self._tracker
+        if tracker.needs_frames:
+            spans = self._spans(heard, start=start, end=end, final=final)
+            frames = self._listen(spans, start=start, end=end) if spans else []
+            with self._metrics.measure("lid.smoothing"):
+                for frame in frames:
+                    heard.until = frame.end
+                    heard.frames += 1
+                    state = tracker.feed([frame])
+                    if state.change is not None:
+                        return state
+        return tracker.end_utterance() if final else tracker.feed(())
+
+    def localise(
+        self,
+        change: LanguageChange,
+        window: Window,
+        *,
+        floor: int,
+        gaps: Iterable[int],
+        dips: Iterable[int],
+    ) -> int:
+        """The sample in ``window``, not before ``floor``, at which the language changed."""
+        points = candidates(
+            crossing=change.crossing, floor=floor, end=window.end, gaps=[*gaps, floor], dips=dips
+        )
+        columns = self._engine.languages
+        return change_point(
+            listen=(
+                self._encodings.own_frames
+                if self._engine.dynamic_context
+                else partial(self._encodings.shared_frames, window)
+            ),
+            columns=(columns.index(change.old), columns.index(change.new)),
+            points=points,
+            bounds=(window.start, window.end),
+        )
+
+    def _spans(self, heard: Heard, *, start: int, end: int, final: bool) -> list[LidSpan]:
+        floor = max(heard.floor, start)
+        with self._metrics.measure("lid.frame_extract"):
+            spans = lid_spans(
+                after=heard.until,
+                until=end,
+                floor=floor,
+                hop=to_samples(self._options.hop),
+                window=to_samples(self._options.window),
+            )
+        if final and not spans and not heard.frames and floor < end:
+            return [LidSpan(start=floor, end=end)]  # shorter than a frame, better than none
+        return spans
+
+    def _listen(self, spans: Sequence[LidSpan], *, start: int, end: int) -> list[LidFrame]:
+        """Language probabilities of ``spans``, by the kind of evidence the options ask for.
+
+        What the window's encoding says of a span trails a change, because attention carries the
+        language before it into the speech after it; a span encoded alone does not, but costs an
+        encoding. A span in which the shared encoding is sure of a language needs no second look.
+        """
+        options, encodings = self._options, self._encodings
+        if options.evidence == "own" and self._engine.dynamic_context:
+            return encodings.own_frames(spans)
+        window = encodings.window(start, end, needs=len(spans), stage="lid.encoder")
+        frames = encodings.shared_frames(window, spans)
+        if options.evidence == "shared" or not self._engine.dynamic_context:
+            return frames
+        doubtful = [i for i, f in enumerate(frames) if f.probabilities.max() < options.doubt]
+        checked = encodings.own_frames([spans[i] for i in doubtful])
+        for i, frame in zip(doubtful, checked, strict=True):
+            frames[i] = frame
+        return frames
