@@ -233,6 +233,30 @@ def test_what_cannot_work_is_refused_before_any_audio(opts, message):
         stream(opts)
 
 
+def test_speech_is_decoded_with_its_pre_roll_and_padding():
+    transcriber, events = run(utterance([(None, 2.0), *ENGLISH[1:-1], (None, 2.0)]), options("en"))
+    (started,) = [e.at for e in events if isinstance(e, SpeechStarted)]
+    (ended,) = [e.at for e in events if isinstance(e, SpeechEnded)]
+    expected = ended - started + to_samples(0.3) + to_samples(0.2)
+    assert transcriber.account.decoded == pytest.approx(expected, abs=640)
+
+
+def test_nothing_is_shown_before_the_language_of_an_utterance_is_known():
+    _, events = run(utterance([*ENGLISH, *SPANISH]), options("en", "es"))
+    onset = word_times([*ENGLISH, *SPANISH])[4].start
+    shown = [e for e in events if isinstance(e, Partial) and e.start > onset - SAMPLE_RATE // 2]
+    assert shown
+    assert {e.language for e in shown} == {"es"}
+    assert min(e.end for e in shown) >= onset + to_samples(0.7)
+
+
+def test_the_cache_saves_encoder_passes():
+    samples = utterance([*ENGLISH, *SPANISH])
+    cached, _ = run(samples, options("en", "es"))
+    uncached, _ = run(samples, options("en", "es", cache=False))
+    assert cached.encodings.passes < uncached.encodings.passes
+
+
 def test_statistics_are_plain_values():
     import json
 
