@@ -1,0 +1,57 @@
+"""Ctrl-C and SIGTERM end the audio; the transcript is still completed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from whisper_service.cli.interrupt import Interruptible
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_decoding_lets_the_chunk_finish(number: signal.Signals) -> None:
+    handled: list[int] = []
+    with Interruptible() as interruptible:
+        for chunk in interruptible.iterate(range(10)):
+            if chunk == 2:
+                os.kill(os.getpid(), number)
+            handled.append(chunk)
+    assert handled == [0, 1, 2]
+    assert interruptible.requested
+
+
+def test_a_signal_ends_the_wait_for_audio_at_once() -> None:
+    def silent_microphone() -> Iterator[int]:
+        yield 0
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+        yield 1
+
+    with Interruptible() as interruptible:
+        assert list(interruptible.iterate(silent_microphone())) == [0]
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    def impatient() -> None:
+        with Interruptible() as interruptible:
+            for _ in interruptible.iterate(range(10)):
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        impatient()
+
+
+def test_handlers_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with Interruptible():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_an_undisturbed_source_is_passed_through_whole() -> None:
+    with Interruptible() as interruptible:
+        assert list(interruptible.iterate(range(5))) == [0, 1, 2, 3, 4]
+    assert not interruptible.requested

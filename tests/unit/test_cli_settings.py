@@ -1,0 +1,83 @@
+"""What the options of the command line mean."""
+
+from pathlib import Path
+
+import pytest
+
+from whisper_service.cli.options import Format, PolicyName, TaskName
+from whisper_service.cli.settings import (
+    Shape,
+    Speech,
+    choose_format,
+    choose_mode,
+    stream_options,
+)
+from whisper_service.errors import InvalidOptionError
+
+
+def test_one_language_is_forced_and_several_are_switched_between() -> None:
+    one = stream_options(Speech(language="French"), mode="offline").language
+    assert (one.policy, one.languages) == ("forced", ("fr",))
+    two = stream_options(Speech(languages="en, es,en"), mode="live").language
+    assert (two.policy, two.languages) == ("code_switch", ("en", "es"))
+    only = stream_options(Speech(languages="en"), mode="live").language
+    assert (only.policy, only.languages) == ("forced", ("en",))
+
+
+@pytest.mark.parametrize("speech", [Speech(), Speech(language="auto")])
+def test_no_language_is_detected_once(speech: Speech) -> None:
+    options = stream_options(speech, mode="offline").language
+    assert (options.policy, options.languages) == ("auto_lock", ())
+
+
+@pytest.mark.parametrize(
+    ("speech", "message"),
+    [
+        (Speech(language="en", languages="en,es"), "exclude each other"),
+        (Speech(languages=" , "), "no language given"),
+        (Speech(language="en,es"), "use --languages en,es"),
+        (Speech(language="xx"), "unknown language 'xx'"),
+        (Speech(language="frensh"), "did you mean french"),
+        (Speech(context="soon"), "use auto, full, or seconds"),
+        (Speech(context="31"), "seconds from 1 to 30"),
+        (Speech(context="nan"), "seconds from 1 to 30"),
+    ],
+)
+def test_what_cannot_work_is_one_line(speech: Speech, message: str) -> None:
+    with pytest.raises(InvalidOptionError, match=message) as caught:
+        stream_options(speech, mode="live")
+    assert "\n" not in str(caught.value)
+
+
+def test_options_reach_the_pipeline() -> None:
+    speech = Speech(
+        task=TaskName.translate,
+        prompt="Ada",
+        policy=PolicyName.local_agreement,
+        beam_size=5,
+        context="4.5",
+    )
+    options = stream_options(speech, mode="fast")
+    assert options.mode == "fast"
+    assert options.context == 4.5
+    assert options.decode.task == "translate"
+    assert options.decode.prompt == "Ada"
+    assert options.decode.policy == "local_agreement"
+    assert options.decode.beam_size == 5
+    assert stream_options(Speech(context="full"), mode="live").context == "full"
+
+
+def test_modes_exclude_each_other() -> None:
+    assert choose_mode(live=False, fast=False, offline=False) is None
+    assert choose_mode(live=False, fast=True, offline=False) == "fast"
+    with pytest.raises(InvalidOptionError, match="--live and --offline exclude"):
+        choose_mode(live=True, fast=False, offline=True)
+
+
+def test_the_format_follows_the_option_then_the_name_then_the_mode() -> None:
+    srt, plain = Path("a.SRT"), Path("a.text")
+    assert choose_format(Shape(format=Format.vtt), output=srt, mode="live") is Format.vtt
+    assert choose_format(Shape(), output=srt, mode="live") is Format.srt
+    assert choose_format(Shape(), output=plain, mode="live") is Format.txt
+    assert choose_format(Shape(), output=None, mode="offline") is Format.txt
+    assert choose_format(Shape(), output=None, mode="live") is None
