@@ -120,7 +120,7 @@ def test_changes_without_a_pause_are_found_in_time_and_place():
 
 def monolingual(hours, *, seed):
     """Utterances in one language; 3 % of the frames are wrong, in bursts of up to six."""
-    simulator = PosteriorSimulator(languages=LANGUAGES, seed=seed, evidence=2.0, burst_rate=0.09)
+    simulator = PosteriorSimulator(languages=LANGUAGES, seed=seed, evidence=2.5, burst_rate=0.09)
     generator, at, spoken = random.Random(seed), 0, 0
     while spoken < hours * 3600 * SECOND:
         length = generator.randint(8, 80) * 1600

@@ -1,0 +1,399 @@
+"""Follows the language of a stream: the one class of this package that a session uses."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from whisper_service.config import LanguageOptions
+from whisper_service.errors import InvalidOptionError
+from whisper_service.lid.allowed import AllowedLanguages
+from whisper_service.lid.smoother import LanguageSmoother, Vector, log_evidence
+from whisper_service.lid.state import EVERYTHING, LanguageChange, LanguageState, LidFrame
+from whisper_service.lid.sustained import Candidate, SustainedChange
+from whisper_service.types import SAMPLE_RATE, FloatArray, LanguagePolicy, to_samples
+
+INDEPENDENT = 2 / 3
+"""Share of a window after which its evidence counts as new. Frames overlap, so each would count
+``hop / window`` of its evidence; but after a change most of them still hear the language before
+it too. On simulated streams this share decides 0.25 s earlier at no more false changes."""
+
+HEARD_SLACK = 2
+"""A change needs one raw frame more than ``min_dwell_frames``, among this many more than that:
+a burst of errors as long as the dwell never suffices, and one stray frame costs nothing."""
+
+STRONG_PROBABILITY = 0.95
+STRONG_SPEECH = to_samples(0.4)
+"""What a short utterance must show to count against the language before it."""
+
+CONTEST_LIMIT = to_samples(3.0)
+"""A contest that neither language wins holds text back no longer than this."""
+
+TIMELINE_FRAMES = 6000
+"""Frames kept for reports: ten minutes of speech at 10 Hz, about 1 MB."""
+
+
+@dataclass(slots=True)
+class _Contest:
+    """A language that the newest frames speak for, against the decided one."""
+
+    language: int
+    since: int  # centre of its first frame
+    frozen: int  # centre of the frame before: text up to here is safe
+
+
+@dataclass(slots=True)
+class _State:
+    language: int | None = None  # column of the decided language
+    locked: bool = False  # auto_lock has decided for good
+    started: int | None = None  # first sample of the utterance
+    first_centre: int | None = None  # stamp of the utterance's first frame
+    newest: LidFrame | None = None
+    heard: deque[int] = field(default_factory=deque)  # best column of each of the newest frames
+    strong: dict[int, bool] = field(default_factory=dict)  # column → strong in every frame so far
+    confirmed: bool = False  # the language holds in this utterance
+    contest: _Contest | None = None
+    speech: int = 0  # samples of speech in the utterances before
+    lock_probability: float = 1.0
+    timeline: deque[tuple[int, FloatArray]] = field(
+        default_factory=lambda: deque(maxlen=TIMELINE_FRAMES)
+    )
+
+
+class LanguageTracker:
+    """From LID frames to the language of the speech, by policy.
+
+    ``forced``: the one language named; ``auto_lock``: decided once and kept;
+    ``code_switch``: followed, within ``options.languages`` or all. How frames are grouped into
+    feeds does not change any decision. Raises ``InvalidOptionError`` for a language that
+    ``languages`` (the engine's, the columns of a frame) lacks, and for ``forced`` without one.
+    """
+
+    def __init__(
+        self,
+        languages: Sequence[str],
+        options: LanguageOptions,
+        *,
+        initial: str | None = None,
+    ) -> None:
+        self._languages = tuple(languages)
+        self._options = options
+        self._initial = initial
+        self._floor = to_samples(options.evidence_floor)
+        self._max_wait = to_samples(options.max_wait)
+        self._hop = to_samples(options.hop)
+        self._independent = round(to_samples(options.window) * INDEPENDENT)
+        self._sustained = SustainedChange(options)
+        self._apply(options.policy, options.languages or self._forced_by(initial))
+        self.reset()
+
+    @property
+    def needs_frames(self) -> bool:
+        """False once frames cannot change anything: the caller saves the work."""
+        return not (self._policy == "forced" or self._state.locked or len(self._languages) == 1)
+
+    @property
+    def uncertain(self) -> bool:
+        """The two best languages lie within ``confidence_margin``: decode both."""
+        best = self.best_two
+        margin = self._options.confidence_margin
+        return self.needs_frames and len(best) == 2 and best[0][1] - best[1][1] < margin
+
+    @property
+    def best_two(self) -> tuple[tuple[str, float], ...]:
+        """The most probable allowed languages with their probabilities, best first."""
+        if not self.needs_frames and self._state.language is not None:
+            return ((self._allowed.codes[self._state.language], self._state.lock_probability),)
+        belief = self._smoother.posterior[: len(self._allowed)]
+        order = np.argsort(-belief, kind="stable")[:2]
+        return tuple((self._allowed.codes[i], float(belief[i])) for i in order)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of :attr:`timeline`: allowed languages, then ``"other"``."""
+        return self._allowed.columns
+
+    @property
+    def timeline(self) -> list[tuple[int, FloatArray]]:
+        """``(centre in samples, probabilities [columns])`` of the newest frames, as fed."""
+        return list(self._state.timeline)
+
+    def reset(self) -> None:
+        """Forget the stream; policy and languages stay as last set."""
+        self._state = _State()
+        self._state.language = self._column(self._initial)
+        self._smoother = self._new_smoother()
+
+    def set_policy(self, policy: LanguagePolicy, languages: Sequence[str] = ()) -> None:
+        """Change policy and allowed languages; evidence restarts at the next frame.
+
+        A decided language stays if it is still allowed. A forced language holds at once and is
+        not reported as a change. Raises ``InvalidOptionError`` as the constructor does.
+        """
+        state = self._state
+        current = None if state.language is None else self._allowed.codes[state.language]
+        self._apply(policy, languages)
+        state.language = self._column(current)
+        state.locked, state.confirmed, state.contest = False, policy == "forced", None
+        state.first_centre = None
+        for columns in (state.strong, state.heard, state.timeline):  # of the languages before
+            columns.clear()
+        self._smoother = self._new_smoother()
+        self._smoother.restart(self._prior())
+
+    def start_utterance(self, at: int) -> None:
+        """Speech begins at sample ``at``: evidence restarts.
+
+        The language so far becomes a mild prior; if the utterance turns out to be in another
+        one, that is a change whose ``crossing`` is ``at``.
+        """
+        state = self._state
+        self._smoother.restart(self._prior())
+        state.started, state.first_centre, state.newest = at, None, None
+        state.confirmed, state.contest = not self.needs_frames, None
+        state.strong.clear()
+        state.heard.clear()
+
+    def feed(self, frames: Sequence[LidFrame]) -> LanguageState:
+        """Take the frames since the last feed (oldest first, maybe none): what is known now."""
+        changes = [self._step(frame) for frame in frames] if self.needs_frames else []
+        return self._snapshot(tuple(change for change in changes if change))
+
+    def adopt(self, language: str) -> None:
+        """Take ``language`` (an allowed one) as decided: the caller has better evidence.
+
+        Raises ``InvalidOptionError`` for a language outside the allowed ones.
+        """
+        if language not in self._allowed.codes:
+            allowed = ", ".join(self._allowed.codes)
+            raise InvalidOptionError(f"{language!r} is not one of: {allowed}")
+        self._state.language = self._allowed.codes.index(language)
+        self._state.confirmed, self._state.contest = True, None
+
+    def end_utterance(self) -> LanguageState:
+        """Speech has ended: decide with what there is. The frontier is :data:`EVERYTHING`.
+
+        An utterance below the evidence floor keeps the language before it unless every frame
+        over at least 0.4 s of speech gives another one a probability of 0.95 or more.
+        """
+        state = self._state
+        changes: tuple[LanguageChange, ...] = ()
+        if self.needs_frames and state.newest is not None and not state.confirmed:
+            change = self._decide_at_end(state.newest)
+            changes = (change,) if change else ()
+        if state.started is not None and state.newest is not None:
+            state.speech += state.newest.end - state.started
+        state.confirmed, state.contest = True, None
+        snapshot = replace(self._snapshot(changes), frontier=EVERYTHING)
+        state.started, state.newest = None, None
+        return snapshot
+
+    def _step(self, frame: LidFrame) -> LanguageChange | None:
+        state = self._state
+        if state.started is None:
+            self.start_utterance(frame.start)
+        previous = state.newest
+        state.newest = frame
+        if state.first_centre is None:
+            state.first_centre = frame.centre
+        probabilities = self._allowed.restrict(frame.probabilities)
+        state.timeline.append((frame.centre, probabilities.astype(np.float32)))
+        seconds = (frame.end - frame.start) / SAMPLE_RATE
+        step = frame.start - previous.start if previous else frame.end
+        self._smoother.feed(
+            log_evidence(probabilities, seconds),
+            at=frame.centre,
+            weight=self._hop / self._independent if 0 < step <= self._hop else 1.0,
+            nested=step == 0,
+        )
+        state.heard.append(int(np.argmax(probabilities)))
+        if len(state.heard) > self._options.min_dwell_frames + HEARD_SLACK:
+            state.heard.popleft()
+        self._note_strength(frame, probabilities)
+        self._note_contest(frame, previous)
+        return self._decide(frame)
+
+    def _decide(self, frame: LidFrame) -> LanguageChange | None:
+        """Judge the newest frame: a change, a confirmation, or nothing yet."""
+        state = self._state
+        speech = frame.end - (state.started or 0)
+        if speech < self._floor:
+            return None
+        candidate = self._candidate()
+        if candidate is not None and candidate.sustained and self._is_heard(candidate.language):
+            return self._settle(candidate.language, self._crossing(candidate), frame)
+        best = int(np.argmax(self._smoother.posterior[: len(self._allowed)]))
+        waited = speech >= self._max_wait
+        if state.language is None and waited:
+            return self._settle(best, state.started or 0, frame)
+        sure = self._margin() > self._options.confidence_margin
+        if state.language == best and not state.confirmed and (sure or waited):
+            return self._settle(best, state.started or 0, frame)
+        state.confirmed = state.confirmed or waited
+        return None
+
+    def _decide_at_end(self, frame: LidFrame) -> LanguageChange | None:
+        """Judge an utterance that ended before its language was confirmed."""
+        state = self._state
+        speech = frame.end - (state.started or 0)
+        start = state.started or 0
+        best = int(np.argmax(self._smoother.posterior[: len(self._allowed)]))
+        if state.language is None:
+            return self._settle(best, start, frame, final=speech + state.speech >= self._floor)
+        strong = [column for column, held in state.strong.items() if held]
+        if speech < self._floor and strong and strong[0] != state.language:
+            return self._settle(strong[0], start, frame)
+        return None
+
+    def _settle(
+        self, column: int, crossing: int, frame: LidFrame, *, final: bool = True
+    ) -> LanguageChange | None:
+        """Take ``column`` as the language; a change if another one was decided before."""
+        state = self._state
+        old, state.language = state.language, column
+        probability = float(self._smoother.posterior[column])
+        state.confirmed, state.contest = True, None
+        if self._policy == "auto_lock" and final:
+            state.locked, state.lock_probability = True, probability
+        if old is None or old == column:
+            return None
+        return LanguageChange(
+            old=self._allowed.codes[old],
+            new=self._allowed.codes[column],
+            crossing=crossing,
+            decided_at=frame.end,
+            probability=probability,
+        )
+
+    def _candidate(self) -> Candidate | None:
+        """Ask the switch detector; beliefs are smoothed only where the newest one disagrees."""
+        newest = self._smoother.posterior
+        if int(np.argmax(newest)) == self._state.language:
+            return None
+        candidate = self._sustained.check(
+            self._smoother.times, self._smoother.smoothed(), old=self._state.language
+        )
+        return None if candidate and candidate.language >= len(self._allowed) else candidate
+
+    def _is_heard(self, column: int) -> bool:
+        """Whether more raw frames than a burst of errors lasts, the newest included, agree."""
+        heard, first = self._state.heard, self._state.language is None
+        enough = heard.count(column) > self._options.min_dwell_frames
+        return first or (heard[-1] == column and enough)
+
+    def _crossing(self, candidate: Candidate) -> int:
+        """Where a change happened: the utterance's start if it reaches back to its first frame."""
+        state = self._state
+        if candidate.since == state.first_centre and state.started is not None:
+            return state.started
+        return candidate.crossing
+
+    def _note_contest(self, frame: LidFrame, previous: LidFrame | None) -> None:
+        """Open, keep or close the contest by the newest median-filtered evidence alone.
+
+        It sees another language several frames before the belief does, and in the meantime
+        no text of the disputed stretch may be committed.
+        """
+        state = self._state
+        if state.language is None:
+            return
+        instant = self._smoother.instant[: len(self._allowed)]
+        best = int(np.argmax(instant))
+        lead = float(instant[best] - instant[state.language])
+        if lead <= self._options.confidence_margin:
+            state.contest = None
+        elif state.contest is None:
+            frozen = (state.started or 0) if previous is None else previous.centre
+            state.contest = _Contest(language=best, since=frame.centre, frozen=frozen)
+        else:
+            state.contest.language = best
+
+    def _note_strength(self, frame: LidFrame, probabilities: Vector) -> None:
+        """Which language, if any, every frame of at least 0.4 s of speech was strong in."""
+        state = self._state
+        if frame.end - (state.started or 0) < STRONG_SPEECH:
+            return
+        best = int(np.argmax(probabilities))
+        holds = best < len(self._allowed) and probabilities[best] >= STRONG_PROBABILITY
+        first = not state.strong
+        for column in state.strong:
+            state.strong[column] = state.strong[column] and holds and column == best
+        if first:
+            state.strong[best] = bool(holds)
+
+    def _snapshot(self, changes: tuple[LanguageChange, ...]) -> LanguageState:
+        state = self._state
+        best = self.best_two
+        contest = state.contest
+        language = None if state.language is None else self._allowed.codes[state.language]
+        restricted = self._allowed.restricted and self.needs_frames
+        return LanguageState(
+            language=language,
+            probability=self._probability(),
+            margin=self._margin(),
+            settled=language is not None and state.confirmed and contest is None,
+            frontier=self._frontier(),
+            candidate=self._candidate_name(best[0][0], language),
+            candidate_since=contest.since if contest else None,
+            changes=changes,
+            other=float(self._smoother.posterior[-1]) if restricted else 0.0,
+        )
+
+    def _candidate_name(self, best: str, language: str | None) -> str | None:
+        """Name the contested language, or the best guess while nothing is decided."""
+        if self._state.contest is not None:
+            return self._allowed.codes[self._state.contest.language]
+        return best if language is None and self._state.newest is not None else None
+
+    def _probability(self) -> float:
+        state = self._state
+        if not self.needs_frames and state.language is not None:
+            return state.lock_probability
+        if state.language is None:
+            return self.best_two[0][1]
+        return float(self._smoother.posterior[state.language])
+
+    def _margin(self) -> float:
+        best = self.best_two
+        return best[0][1] - (best[1][1] if len(best) == 2 else 0.0)
+
+    def _frontier(self) -> int:
+        """Sample up to which the language is known to hold."""
+        state = self._state
+        if not self.needs_frames:
+            return EVERYTHING
+        if state.newest is None or not state.confirmed or state.language is None:
+            return state.started or 0
+        contest = state.contest
+        if contest and state.newest.centre - contest.since < CONTEST_LIMIT:
+            return contest.frozen
+        return state.newest.centre
+
+    def _prior(self) -> Vector:
+        """Belief at the start of an utterance: the language so far, or nothing."""
+        if self._state.language is None:
+            return self._smoother.shares
+        return self._smoother.after_pause(self._state.language)
+
+    def _apply(self, policy: LanguagePolicy, languages: Sequence[str]) -> None:
+        allowed = AllowedLanguages(self._languages, languages)
+        if policy == "forced" and len(allowed) != 1:
+            raise InvalidOptionError("a forced language needs exactly one language code")
+        self._policy, self._allowed = policy, allowed
+
+    def _column(self, language: str | None) -> int | None:
+        """Column of the only possible language, or of the one given if it is allowed."""
+        if self._policy == "forced" or len(self._languages) == 1:
+            return 0
+        codes = self._allowed.codes
+        return codes.index(language) if language in codes else None
+
+    def _forced_by(self, initial: str | None) -> tuple[str, ...]:
+        return (initial,) if initial and self._options.policy == "forced" else ()
+
+    def _new_smoother(self) -> LanguageSmoother:
+        shares = self._allowed.shares
+        return LanguageSmoother(self._options, len(shares), shares=shares)
