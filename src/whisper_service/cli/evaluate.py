@@ -1,0 +1,226 @@
+"""``whisper-service evaluate``: how well changes of language are followed, against baselines."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whisper_service import __version__
+from whisper_service.cli import options as opt
+from whisper_service.cli.console import Console
+from whisper_service.cli.errors import reporting
+from whisper_service.cli.output import ensure_writable
+
+if TYPE_CHECKING:
+    from whisper_service.engine.base import Engine
+    from whisper_service.evaluation.baselines import System
+    from whisper_service.evaluation.harness import Timeline
+    from whisper_service.evaluation.recording import Recording
+    from whisper_service.evaluation.report import Report
+
+EXAMPLES = """\
+[bold]Examples[/bold]
+whisper-service evaluate --quick                             [dim]# minutes[/dim]
+whisper-service evaluate --baselines --html report.html      [dim]# a page with timelines[/dim]
+whisper-service evaluate --suite monolingual --hours 10      [dim]# no false switch?[/dim]
+whisper-service evaluate --manifest ./recordings --model base
+"""
+
+_PANEL = "What to run"
+
+
+class SuiteName(StrEnum):
+    switches_pause = "switches-pause"
+    switches_no_pause = "switches-no-pause"
+    insertions = "insertions"
+    mix3 = "mix3"
+    mix5 = "mix5"
+    monolingual = "monolingual"
+    accuracy = "accuracy"
+    everything = "all"
+
+
+class SplitName(StrEnum):
+    dev = "dev"
+    test = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the command line asked for."""
+
+    suites: tuple[str, ...]
+    split: SplitName
+    count: int
+    minutes: float
+    grammar: Path | None
+    manifest: Path | None
+    baselines: bool
+
+
+def evaluate(
+    *,
+    suite: Annotated[
+        list[SuiteName] | None,
+        typer.Option("--suite", help="May be given more than once.", rich_help_panel=_PANEL),
+    ] = None,
+    split: Annotated[
+        SplitName,
+        typer.Option(help="Thresholds are chosen on dev; test gives the published figures."),
+    ] = SplitName.test,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few recordings a suite, 2 minutes a language.")
+    ] = False,
+    count: Annotated[
+        int, typer.Option(min=1, help="Recordings of each switch suite (mixes: a quarter).")
+    ] = 40,
+    hours: Annotated[
+        float, typer.Option(min=0.01, help="Hours of monolingual speech, all languages together.")
+    ] = 0.5,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Score a folder with a manifest.jsonl instead."),
+    ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Sentences from grammar files (en.txt …) in a folder."),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Run other ways to follow the language too.")
+    ] = False,
+    model: opt.Model = "demo",
+    models_dir: opt.ModelsDir = None,
+    compute_type: opt.ComputeTypeOption = opt.ComputeType.auto,
+    threads: opt.Threads = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with timelines.")
+    ] = None,
+    verbose: opt.Verbose = 0,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Measure accuracy, switching and latency on speech whose words and languages are known."""
+    console = Console(verbosity=-1 if quiet else verbose)
+    with reporting(console):
+        from whisper_service.engine.by_name import load_model
+
+        if html is not None:
+            ensure_writable(html)
+        wanted = Wanted(
+            suites=_suites(suite),
+            split=split,
+            count=min(count, 6) if quick else count,
+            minutes=2.0 if quick else hours * 60 / 5,
+            grammar=grammar,
+            manifest=manifest,
+            baselines=baselines,
+        )
+        engine = load_model(
+            model,
+            models_dir=models_dir,
+            compute_type=compute_type.value,
+            threads=threads or None,
+        )
+        report, timelines = _run(engine, wanted, console=console)
+        _print(report, as_json=as_json)
+        if html is not None:
+            from whisper_service.evaluation.page import html_page
+
+            html.write_text(html_page(report, timelines), encoding="utf-8")
+            console.note(f"wrote {html}")
+
+
+def _suites(names: Sequence[SuiteName] | None) -> tuple[str, ...]:
+    everything = tuple(s.value for s in SuiteName if s is not SuiteName.everything)
+    if not names or SuiteName.everything in names:
+        return everything
+    return tuple(dict.fromkeys(s.value for s in names))
+
+
+def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, list[Timeline]]:
+    from whisper_service.evaluation.goals import figures
+    from whisper_service.evaluation.harness import run_system, warm_up
+
+    results: dict[str, dict[str, Any]] = {}
+    timelines: list[Timeline] = []
+    titles: dict[str, str] = {}
+    for name, recordings in _corpora(wanted):
+        results[name] = {}
+        total = sum(len(r.samples) for r in recordings) / 16000
+        for system in _systems(name, wanted):
+            titles[system.name] = system.title
+            began = time.monotonic()
+            warm_up(engine, system, recordings[0])
+            with console.progress(f"{name}, {system.name}") as advance:
+                done = [0]
+
+                def progress(samples: int, done: list[int] = done, show: Any = advance) -> None:
+                    done[0] += samples
+                    show(done[0] / 16000, total)
+
+                result = run_system(engine, system, recordings, progress=progress)
+            results[name][system.name] = figures(result.tally, suite=name)
+            if system.name == "whisper-service":
+                timelines += result.timelines
+            console.note(f"{name}, {system.name}: {time.monotonic() - began:.0f} s")
+    report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
+    return report, timelines
+
+
+def _corpora(wanted: Wanted) -> Iterator[tuple[str, list[Recording]]]:
+    from whisper_service.evaluation.manifest import load_manifest
+    from whisper_service.evaluation.store import RecordingStore
+    from whisper_service.evaluation.suites import Plan, build
+
+    if wanted.manifest is not None:
+        yield "manifest", list(load_manifest(wanted.manifest))
+        return
+    plan = Plan(
+        split=wanted.split.value,
+        count=wanted.count,
+        minutes=wanted.minutes,
+        grammar=wanted.grammar,
+    )
+    for suite in wanted.suites:
+        yield suite, list(build(suite, plan, store=RecordingStore()))  # type: ignore[arg-type]
+
+
+def _systems(suite: str, wanted: Wanted) -> Iterator[System]:
+    from whisper_service.evaluation import baselines
+
+    yield baselines.PRODUCT
+    if suite == "accuracy" or wanted.baselines:
+        yield baselines.AGREEMENT
+    if suite == "accuracy":
+        yield baselines.OFFLINE
+    elif wanted.baselines:
+        yield from baselines.BASELINES
+
+
+def _facts(engine: Engine, wanted: Wanted) -> dict[str, str]:
+    return {
+        "model": engine.name,
+        "version": __version__,
+        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+        "date": date.today().isoformat(),
+        "split": wanted.split.value,
+        "sentences": str(wanted.grammar) if wanted.grammar else "held out",
+    }
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    from whisper_service.evaluation.report import goal_rows, markdown
+
+    if as_json:
+        typer.echo(json.dumps({**report, "goals": goal_rows(report)}, ensure_ascii=False))
+    else:
+        typer.echo(markdown(report))
