@@ -1,1 +1,1 @@
-"""Everything that makes the embedded demo model; needs PyTorch and libespeak-ng, run from the repository root."""
+"""Everything that makes the embedded demo model. Needs PyTorch and libespeak-ng."""

@@ -6,7 +6,7 @@ The one exception is ``model.decoder.embed_tokens.weight``, which is stored as
 never used) and ``embed_tokens.index`` [n_used] int32 (the id of each row).
 
 Usage: ``python -m training.export CHECKPOINT [--to FOLDER]``, where CHECKPOINT is a file
-written by ``training.train`` or a standard Hugging Face folder.
+written by ``training.train`` or a folder in either layout.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def split_embedding(table: np.ndarray) -> Tensors:
-    """Split a [vocabulary, d] table into its distinct rows and the row that all unused ids share."""
+    """Split a [vocabulary, d] table into used rows and the row that all other ids share."""
     rows, counts = np.unique(table, axis=0, return_counts=True)
     other = rows[counts.argmax()]
     used = np.flatnonzero((table != other).any(axis=1)).astype(np.int32)
@@ -40,8 +40,10 @@ def split_embedding(table: np.ndarray) -> Tensors:
 
 
 def to_compact(tensors: Tensors) -> Tensors:
-    """Turn standard tensors into compact ones: float16, embedding split, tied projection dropped."""
-    halves = {name: t.astype(np.float16) for name, t in tensors.items() if name != "proj_out.weight"}
+    """Compact tensors: float16, embedding split, tied projection dropped."""
+    halves = {
+        name: t.astype(np.float16) for name, t in tensors.items() if name != "proj_out.weight"
+    }
     table = halves.pop(EMBEDDING)
     return {**halves, **split_embedding(table)}
 
@@ -54,15 +56,49 @@ def to_standard(compact: Tensors, vocabulary: int) -> Tensors:
     return {**tensors, EMBEDDING: table}
 
 
+def read_folder(folder: Path) -> Tensors:
+    """Standard tensors of a standard or compact folder."""
+    compact = folder / "weights.safetensors"
+    if not compact.exists():
+        return load_file(folder / "model.safetensors")
+    vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
+    return to_standard(load_file(compact), vocabulary)
+
+
 def write_compact(tensors: Tensors, source: Path, folder: Path) -> int:
-    """Write the compact folder; configuration and tokenizer come from ``source``. Returns its bytes."""
+    """Write the compact folder, the rest taken from ``source``; returns its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(to_compact(tensors), folder / "weights.safetensors", metadata={"format": "compact-whisper"})
-    for name in JSON_FILES:
-        if source.resolve() != folder.resolve():
-            shutil.copyfile(source / name, folder / name)
+    save_file(
+        to_compact(tensors), folder / "weights.safetensors", metadata={"format": "compact-whisper"}
+    )
+    (folder / "weights.safetensors").chmod(0o644)
+    write_settings(tensors, source, folder)
     write_tokenizer(source, folder)
     return sum(f.stat().st_size for f in folder.iterdir())
+
+
+def write_settings(tensors: Tensors, source: Path, folder: Path) -> None:
+    """Write the JSON files: those of ``source`` with the sizes of the tensors."""
+    for name in JSON_FILES:
+        settings = json.loads((source / name).read_text(encoding="utf8"))
+        if name == "config.json":
+            settings.update(sizes(tensors))
+        if name == "generation_config.json":
+            last = sizes(tensors)["decoder_layers"] - 1
+            settings["alignment_heads"] = [[last, 0], [last, 1], [last - 1, 0]]
+        (folder / name).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf8")
+
+
+def sizes(tensors: Tensors) -> dict[str, int]:
+    """The fields of ``config.json`` that say how large a model is (head size 64)."""
+    width = tensors[EMBEDDING].shape[1]
+    found = {"d_model": width}
+    for side in ("encoder", "decoder"):
+        prefix = f"model.{side}.layers."
+        layers = {name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)}
+        found |= {f"{side}_layers": len(layers), f"{side}_attention_heads": width // 64}
+        found[f"{side}_ffn_dim"] = tensors[f"{prefix}0.fc1.weight"].shape[0]
+    return found
 
 
 def write_tokenizer(source: Path, folder: Path) -> None:
@@ -81,22 +117,29 @@ def write_standard(tensors: Tensors, source: Path, folder: Path) -> None:
     vocabulary = json.loads((source / "config.json").read_text())["vocab_size"]
     full = to_standard(to_compact(tensors), vocabulary)
     save_file(full, folder / "model.safetensors", metadata={"format": "pt"})
-    for name in JSON_FILES:
-        shutil.copyfile(source / name, folder / name)
-    packed = source / "tokenizer.json.gz"
-    text = gzip.decompress(packed.read_bytes()) if packed.exists() else (source / "tokenizer.json").read_bytes()
+    write_settings(tensors, source, folder)
+    packed, plain = source / "tokenizer.json.gz", source / "tokenizer.json"
+    text = gzip.decompress(packed.read_bytes()) if packed.exists() else plain.read_bytes()
     (folder / "tokenizer.json").write_bytes(text)
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="training checkpoint (.pt) or standard folder")
-    parser.add_argument("--to", type=Path, default=PACKAGE_FOLDER, help="folder to write (default: the package's)")
-    parser.add_argument("--standard", action="store_true", help="write the standard layout instead of the compact one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, help="training checkpoint (.pt) or model folder")
+    parser.add_argument(
+        "--to", type=Path, default=PACKAGE_FOLDER, help="folder to write (default: the package's)"
+    )
+    parser.add_argument(
+        "--standard",
+        action="store_true",
+        help="write the standard layout instead of the compact one",
+    )
     args = parser.parse_args()
     if args.checkpoint.is_dir():
-        tensors, source = load_file(args.checkpoint / "model.safetensors"), args.checkpoint
+        tensors, source = read_folder(args.checkpoint), args.checkpoint
     else:
         from training.model import standard_tensors  # needs PyTorch
 
