@@ -1,4 +1,4 @@
-"""Settings of every test: no test asserts a time, Hypothesis included; no test needs the network."""
+"""Settings of every test: none asserts a time, Hypothesis included; none needs the network."""
 
 import os
 

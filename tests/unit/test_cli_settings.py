@@ -10,6 +10,7 @@ from whisper_service.cli.settings import (
     Speech,
     choose_format,
     choose_mode,
+    encoder_context,
     stream_options,
 )
 from whisper_service.errors import InvalidOptionError
@@ -38,9 +39,6 @@ def test_no_language_is_detected_once(speech: Speech) -> None:
         (Speech(language="en,es"), "use --languages en,es"),
         (Speech(language="xx"), "unknown language 'xx'"),
         (Speech(language="frensh"), "did you mean french"),
-        (Speech(context="soon"), "use auto, full, or seconds"),
-        (Speech(context="31"), "seconds from 1 to 30"),
-        (Speech(context="nan"), "seconds from 1 to 30"),
     ],
 )
 def test_what_cannot_work_is_one_line(speech: Speech, message: str) -> None:
@@ -55,16 +53,25 @@ def test_options_reach_the_pipeline() -> None:
         prompt="Ada",
         policy=PolicyName.local_agreement,
         beam_size=5,
-        context="4.5",
     )
     options = stream_options(speech, mode="fast")
     assert options.mode == "fast"
-    assert options.context == 4.5
     assert options.decode.task == "translate"
     assert options.decode.prompt == "Ada"
     assert options.decode.policy == "local_agreement"
     assert options.decode.beam_size == 5
-    assert stream_options(Speech(context="full"), mode="live").context == "full"
+
+
+def test_the_context_is_a_word_or_seconds() -> None:
+    assert encoder_context("auto") == "auto"
+    assert encoder_context("full") == "full"
+    assert encoder_context("4.5") == 4.5
+
+
+@pytest.mark.parametrize("value", ["soon", "31", "nan", "0.5"])
+def test_a_context_no_model_takes_is_refused(value: str) -> None:
+    with pytest.raises(InvalidOptionError, match="auto, full, or seconds from 1 to 30"):
+        encoder_context(value)
 
 
 def test_modes_exclude_each_other() -> None:

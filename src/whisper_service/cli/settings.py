@@ -83,7 +83,6 @@ def stream_options(speech: Speech, *, mode: Mode) -> StreamOptions:
     """Build the pipeline's options; ``InvalidOptionError`` for values that work with no model."""
     return StreamOptions(
         mode=mode,
-        context=_context(speech.context),
         language=_language(speech),
         decode=DecodeOptions(
             task=speech.task.value,
@@ -111,7 +110,8 @@ def _language(speech: Speech) -> LanguageOptions:
     return LanguageOptions(policy="code_switch" if len(codes) > 1 else "forced", languages=codes)
 
 
-def _context(value: str) -> float | Literal["auto", "full"]:
+def encoder_context(value: str) -> float | Literal["auto", "full"]:
+    """Read ``--context``: the encoder's input, as the engine takes it (seconds, or a word)."""
     if value == "auto":
         return "auto"
     if value == "full":

@@ -23,6 +23,7 @@ from whisper_service.cli.settings import (
     Speech,
     choose_format,
     choose_mode,
+    encoder_context,
     stream_options,
 )
 from whisper_service.errors import (
@@ -146,11 +147,12 @@ def transcribe_all(request: Request, *, console: Console) -> int:
     One input that fails is reported and the others still run; the first failure decides the
     code. A signal ends the running input and the whole call.
     """
+    context = encoder_context(request.speech.context)
     opened, code = _open_inputs(request, console=console)
     jobs = _plan(request, opened)
     if not jobs:
         return code
-    engine = load_model(request.model, console=console, context=jobs[0].options.context)
+    engine = load_model(request.model, console=console, context=context)
     _warn_of_limits(request, jobs[0], console=console)
     for job in jobs:
         if len(jobs) > 1 and request.output_dir is None:
