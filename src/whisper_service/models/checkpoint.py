@@ -55,7 +55,6 @@ class ModelConfig:
     max_target_positions: int  # decoder positions, 448
     dynamic_context: bool  # trained on inputs of their real length
     tied_output: bool  # the output projection is the token embedding
-    scale_embedding: bool  # token embeddings are multiplied by sqrt(d_model)
 
 
 class Checkpoint:
@@ -209,7 +208,6 @@ def _model_config(values: dict[str, Any]) -> ModelConfig:
         max_target_positions=values["max_target_positions"],
         dynamic_context=bool(values.get("dynamic_context", False)),
         tied_output=bool(values.get("tie_word_embeddings", True)),
-        scale_embedding=bool(values.get("scale_embedding", False)),
     )
 
 

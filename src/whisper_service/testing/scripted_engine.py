@@ -9,7 +9,7 @@ shows up as wrong text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -138,7 +138,11 @@ class ScriptedEngine:
     def _decode(self, request: DecodeRequest) -> Hypothesis:
         self._check(request)
         encoded = _scripted(request.encoded)
-        spoken = [run for run in encoded.runs if _within(run, request.span) and run.complete]
+        spoken = [
+            _clipped(run, request.span)
+            for run in encoded.runs
+            if _within(run, request.span) and run.complete
+        ]
         own = [run for run in spoken if self._language[run.word] == request.language]
         timed = [pair for run in own for pair in self._timed_tokens(run)]
         timed = timed[_after_prefix([token for token, _, _ in timed], request.prefix) :]
@@ -199,6 +203,11 @@ def _scripted(encoded: Encoded) -> ScriptedEncoded:
 def _within(run: ToneRun, span: tuple[int, int] | None) -> bool:
     """Whether a word's middle lies in the span and its end is heard there."""
     return span is None or (span[0] <= (run.start + run.end) // 2 and run.end <= span[1])
+
+
+def _clipped(run: ToneRun, span: tuple[int, int] | None) -> ToneRun:
+    """The part of a word that attention can see."""
+    return run if span is None else replace(run, start=max(run.start, span[0]))
 
 
 def _after_prefix(tokens: Sequence[int], prefix: Sequence[int]) -> int:

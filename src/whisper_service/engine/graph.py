@@ -1,0 +1,150 @@
+"""Building blocks of Whisper as OpenVINO operations, and the encoder.
+
+The graphs follow openai/whisper ``model.py``; weights have the names of ``transformers``. All
+dimensions but the model's own are dynamic, masks are inputs, and a masked position never
+influences another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whisper_service.engine.openvino_runtime import openvino, ops
+from whisper_service.models.checkpoint import Checkpoint
+from whisper_service.types import FloatArray
+
+Node = Any
+
+EPSILON = 1e-5  # of every layer norm, torch's default
+MASKED = -1e9  # added to the score of a position that must not be seen; finite in bfloat16 too
+
+
+def indices(*values: int) -> Node:
+    """1-D integer constant, for axes, shapes and gathers."""
+    return ops.constant(np.array(values, np.int64))
+
+
+def number(value: float) -> Node:
+    return ops.constant(np.float32(value))
+
+
+def parameter(name: str, shape: Sequence[int], kind: Any = np.float32) -> Node:
+    """Input ``name``; -1 marks a dynamic dimension."""
+    return ops.parameter(openvino.PartialShape(list(shape)), kind, name=name)
+
+
+def model(outputs: Sequence[Node], inputs: Sequence[Node], name: str) -> Any:
+    """Model of these nodes, or single outputs of nodes that have several."""
+    ports = [y if isinstance(y, openvino.Output) else y.output(0) for y in outputs]
+    return openvino.Model(ports, list(inputs), name)
+
+
+def quantized(weight: FloatArray) -> Node:
+    """INT8 weight with one scale per output row, symmetric.
+
+    ``Constant(i8) → Convert → Multiply`` is the pattern that OpenVINO's CPU plugin keeps
+    compressed in a fully connected layer (transformation ``MarkDequantization``); others are
+    folded back to float32.
+    """
+    scale = np.maximum(np.abs(weight).max(axis=1, keepdims=True), 1e-12) / 127
+    rounded = np.rint(weight / scale).astype(np.int8)
+    return ops.multiply(ops.convert(ops.constant(rounded), "f32"), ops.constant(scale))
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Makes the layers of one checkpoint, its matrices in INT8 if ``int8``."""
+
+    checkpoint: Checkpoint
+    int8: bool = False
+
+    def tensor(self, name: str) -> FloatArray:
+        return self.checkpoint.tensor(name)
+
+    def constant(self, name: str) -> Node:
+        return ops.constant(self.tensor(name))
+
+    def matrix(self, weight: FloatArray) -> Node:
+        """Constant for ``project``: ``[out, in]``."""
+        return quantized(weight) if self.int8 else ops.constant(weight)
+
+    def project(self, x: Node, weight: FloatArray, bias: FloatArray | None = None) -> Node:
+        """``x Wᵀ + b`` for ``x [..., in]``."""
+        y = ops.matmul(x, self.matrix(weight), False, True)
+        return y if bias is None else ops.add(y, ops.constant(bias))
+
+    def linear(self, x: Node, name: str, *, scale: float = 1.0) -> Node:
+        """Layer ``name`` of the checkpoint; keys (``k_proj``) have no bias."""
+        weight = self.tensor(f"{name}.weight") * np.float32(scale)
+        bias = None if name.endswith("k_proj") else self.tensor(f"{name}.bias") * np.float32(scale)
+        return self.project(x, weight, bias)
+
+    def norm(self, x: Node, name: str) -> Node:
+        y = ops.mvn(x, indices(-1), True, EPSILON, "inside_sqrt")
+        return ops.add(
+            ops.multiply(y, self.constant(f"{name}.weight")), self.constant(f"{name}.bias")
+        )
+
+    def feed_forward(self, x: Node, layer: str) -> Node:
+        """Residual ``x + fc2(gelu(fc1(norm(x))))``."""
+        h = self.linear(self.norm(x, f"{layer}.final_layer_norm"), f"{layer}.fc1")
+        return ops.add(x, self.linear(ops.gelu(h, "erf"), f"{layer}.fc2"))
+
+    def convolution(self, x: Node, name: str, stride: int) -> Node:
+        """``gelu(conv(x))`` with kernel 3, padding 1, for ``x [batch, channels, time]``."""
+        weight, bias = self.constant(f"{name}.weight"), self.tensor(f"{name}.bias")
+        y = ops.convolution(x, weight, [stride], [1], [1], [1])
+        return ops.gelu(ops.add(y, ops.constant(bias[None, :, None])), "erf")
+
+
+def split_heads(x: Node, heads: int, head_size: int) -> Node:
+    """``[batch, time, heads * size] → [batch, heads, time, size]``."""
+    y = ops.reshape(x, indices(0, 0, heads, head_size), True)
+    return ops.transpose(y, indices(0, 2, 1, 3))
+
+
+def join_heads(x: Node, width: int) -> Node:
+    """``[batch, heads, time, size] → [batch, time, width]``."""
+    return ops.reshape(ops.transpose(x, indices(0, 2, 1, 3)), indices(0, 0, width), True)
+
+
+def encoder(checkpoint: Checkpoint, *, int8: bool) -> Any:
+    """Encoder graph for windows of any even length, unequal in one batch.
+
+    Inputs: ``mel [B, n_mels, T]``, exactly 0 beyond each row's content; ``content [B, 1, T]``, 1 on
+    content and 0 beyond (conv1's output is multiplied by it: otherwise GELU of its bias would
+    leak into the last content frame through conv2); ``mask [B, 1, 1, T/2]``, 0 on content and
+    ``MASKED`` beyond; ``positions [1, T/2, d]``. Output: ``[B, T/2, d]``.
+    """
+    c, blocks = checkpoint.config, Blocks(checkpoint, int8)
+    mel = parameter("mel", (-1, c.n_mels, -1))
+    content = parameter("content", (-1, 1, -1))
+    mask = parameter("mask", (-1, 1, 1, -1))
+    positions = parameter("positions", (1, -1, c.d_model))
+    x = ops.multiply(blocks.convolution(mel, "encoder.conv1", 1), content)
+    x = ops.transpose(blocks.convolution(x, "encoder.conv2", 2), indices(0, 2, 1))
+    x = ops.add(x, positions)
+    attend = _self_attention(c.encoder_heads, c.d_model, mask)
+    for i in range(c.encoder_layers):
+        layer = f"encoder.layers.{i}"
+        x = ops.add(x, attend(blocks, x, layer))
+        x = blocks.feed_forward(x, layer)
+    x = blocks.norm(x, "encoder.layer_norm")
+    return model([x], [mel, content, mask, positions], "encoder")
+
+
+def _self_attention(heads: int, width: int, mask: Node) -> Callable[[Blocks, Node, str], Node]:
+    def attend(blocks: Blocks, x: Node, layer: str) -> Node:
+        h = blocks.norm(x, f"{layer}.self_attn_layer_norm")
+        q, k, v = (
+            split_heads(blocks.linear(h, f"{layer}.self_attn.{p}_proj"), heads, width // heads)
+            for p in "qkv"
+        )
+        y = ops.scaled_dot_product_attention(q, k, v, mask, causal=False)
+        return blocks.linear(join_heads(y, width), f"{layer}.self_attn.out_proj")
+
+    return attend
