@@ -79,3 +79,49 @@ def test_an_utterance_shorter_than_a_frame_is_heard_at_its_end():
     state = listen(notes, Heard(until=0, floor=0), end=0.25, final=True)
     assert [(s.start, s.end) for s in notes.shared] == [(0, to_samples(0.25))]
     assert state.language == "en"
+
+
+class Bilingual(Notebook):
+    """Hears Spanish in spans whose middle lies after ``change``, English before."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = to_samples(change)
+
+    def frame(self, span):
+        language = "es" if span.centre >= self.change else "en"
+        p = np.full(len(ENGINE.languages), 0.01 / (len(ENGINE.languages) - 1))
+        p[ENGINE.languages.index(language)] = 0.99
+        return LidFrame(start=span.start, end=span.end, probabilities=p.astype(np.float32))
+
+
+@pytest.mark.parametrize("step", [0.1, 0.2, 0.5, 4.0])
+def test_spans_are_cut_where_another_language_seems_to_begin(step):
+    notes, heard = Bilingual(change=2.0), Heard(until=0, floor=0)
+    opts = LanguageOptions(policy="code_switch", languages=("en", "es"))
+    listener = LanguageListener(
+        engine=ENGINE,
+        options=opts,
+        encodings=notes,
+        tracker=LanguageTracker(ENGINE.languages, opts),
+        metrics=PerformanceMetrics(),
+    )
+    change = None
+    for end in np.arange(1, round(4.0 / step) + 1) * step:
+        state = listener.follow(heard, start=0, end=to_samples(float(end)), final=False)
+        change = change or state.change
+    assert change is not None
+    suspected = [s for s in notes.own if s.end <= change.decided_at]
+    assert suspected
+    cut = [s.start for s in suspected if s.end - s.start < to_samples(1.0)]
+    assert cut
+    assert all(abs(start - to_samples(2.0)) <= to_samples(0.1) for start in cut)
+    assert change.decided_at <= to_samples(3.2)
+
+
+def test_a_suspicion_that_passes_cuts_nothing_more():
+    notes, heard = Bilingual(change=2.0), Heard(until=0, floor=0, candidate=to_samples(1.0))
+    notes.change = to_samples(100.0)
+    listen(notes, heard, end=3.0)
+    assert heard.candidate is None
+    assert notes.shared[-1].start == to_samples(2.0)

@@ -1,37 +1,81 @@
 import itertools
 
-from whisper_service.streaming.localise import candidates, dips_of
+import numpy as np
+import pytest
+
+from whisper_service.lid import LidFrame
+from whisper_service.streaming.localise import candidates, change_point, dips_of, snapped
 from whisper_service.types import to_samples
 
 SECOND = to_samples(1.0)
+EXACT = to_samples(0.11)
 
 
-def test_gaps_and_dips_near_the_crossing_are_the_candidates():
-    found = candidates(
-        crossing=5 * SECOND,
-        floor=4 * SECOND,
-        end=10 * SECOND,
-        gaps=[2 * SECOND, 5 * SECOND + 10],
-        dips=[4 * SECOND + 20, 9 * SECOND],
+def hearing(change, *, wrong=()):
+    """Hears the old language (column 0) by the share of a span before ``change``."""
+
+    def listen(spans):
+        frames = []
+        for span in spans:
+            share = min(1.0, max(0.0, (change - span.start) / (span.end - span.start)))
+            if any(span.start <= at < span.end for at in wrong):
+                share = 1.0 - share
+            row = np.array([share, 1.0 - share, 0.0], np.float32) * 0.96 + 0.01
+            frames.append(LidFrame(start=span.start, end=span.end, probabilities=row))
+        return frames
+
+    return listen
+
+
+def found(change, *, crossing, bounds=(0, 8 * SECOND), wrong=()):
+    points = candidates(crossing=crossing, floor=bounds[0], end=bounds[1])
+    return change_point(
+        listen=hearing(change, wrong=wrong),
+        columns=(0, 1),
+        crossing=crossing,
+        points=points,
+        bounds=bounds,
     )
-    assert found == [4 * SECOND + 20, 5 * SECOND + 10]
+
+
+@pytest.mark.parametrize("off", [-1.0, -0.4, 0.0, 0.4, 1.0])
+def test_the_change_is_found_wherever_the_crossing_lies(off):
+    change = 4 * SECOND + 100
+    assert abs(found(change, crossing=change + to_samples(off)) - change) <= EXACT
+
+
+def test_one_stretch_heard_wrongly_moves_nothing_far():
+    change = 4 * SECOND
+    at = found(change, crossing=change, wrong=[to_samples(5.3)])
+    assert abs(at - change) <= to_samples(0.2)
+
+
+def test_a_window_of_half_a_second_still_has_a_change_point():
+    at = found(to_samples(0.2), crossing=to_samples(0.2), bounds=(0, to_samples(0.5)))
+    assert 0 <= at <= to_samples(0.5)
+
+
+def test_candidates_are_a_grid_that_ends_before_the_window():
+    points = candidates(crossing=2 * SECOND, floor=0, end=to_samples(2.5))
+    assert all(b - a == to_samples(0.1) for a, b in itertools.pairwise(points))
+    assert points[-1] <= to_samples(2.2)
+    assert points[0] == to_samples(0.8)
 
 
 def test_a_change_point_never_lies_before_the_newest_committed_word():
-    floor = 5 * SECOND
-    found = candidates(crossing=5 * SECOND, floor=floor, end=9 * SECOND, gaps=[4 * SECOND], dips=[])
-    assert found
-    assert min(found) >= floor
-
-
-def test_without_gaps_there_is_a_grid():
-    found = candidates(crossing=2 * SECOND, floor=0, end=6 * SECOND, gaps=[], dips=[])
-    assert len(found) > 10
-    assert all(b - a == to_samples(0.1) for a, b in itertools.pairwise(found))
+    floor = 5 * SECOND + 7
+    assert min(candidates(crossing=5 * SECOND, floor=floor, end=9 * SECOND)) >= floor
+    assert snapped(floor, [floor - 10], floor=floor) == floor
 
 
 def test_no_room_gives_the_crossing_within_bounds():
-    assert candidates(crossing=100, floor=3000, end=3100, gaps=[], dips=[]) == [3000]
+    assert candidates(crossing=100, floor=3000, end=3100) == [3000]
+
+
+def test_a_word_gap_nearby_is_taken_instead():
+    places = [SECOND - 500, SECOND + 800, 3 * SECOND]
+    assert snapped(SECOND, places, floor=0) == SECOND - 500
+    assert snapped(2 * SECOND, places, floor=0) == 2 * SECOND
 
 
 def test_dips_are_local_minima_below_the_threshold():

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from streams import ENGINE, options, run, without_lag
 
+from streams import ENGINE, options, run, without_lag
 from whisper_service.engine.base import DecodeRequest
 from whisper_service.features import log_mel
 from whisper_service.streaming.parallel import DecodeAhead

@@ -193,8 +193,9 @@ class LanguageSmoother:
 
 
 def _median(rows: list[Vector]) -> Vector:
-    """Median of each column; ``numpy.median`` takes ten times as long on five short rows."""
-    ordered = np.sort(np.stack(rows), axis=0)
-    count = len(rows)
-    middle: Vector = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    """Median of each column; ``numpy.median`` takes nine times as long on five short rows."""
+    ordered = np.array(rows)
+    ordered.sort(axis=0)
+    half = len(rows) // 2
+    middle: Vector = ordered[half] if len(rows) % 2 else (ordered[half - 1] + ordered[half]) / 2
     return middle

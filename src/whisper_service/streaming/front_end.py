@@ -14,7 +14,7 @@ from whisper_service.metrics import PerformanceMetrics
 from whisper_service.types import FRAME, HOP, SAMPLE_RATE, FloatArray
 
 VAD_WINDOW = 512  # samples per speech probability, fixed by Silero at 16 kHz
-RING_SECONDS = 30  # s of audio kept for whoever reads samples rather than features
+RING_SECONDS = 10  # s of audio kept for whoever reads samples rather than features
 MEL_SECONDS = 40  # s of features kept: a 30 s window, its pre-roll and one piece
 PIECE = SAMPLE_RATE // 2  # samples taken in at once, so that no ring can overflow
 MEL_LOOKAHEAD = 40  # samples past a window's end that its last mel frame needs

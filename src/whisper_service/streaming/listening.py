@@ -18,7 +18,7 @@ from whisper_service.lid import (
 )
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
-from whisper_service.streaming.localise import candidates, change_point
+from whisper_service.streaming.localise import candidates, change_point, snapped
 from whisper_service.types import to_samples
 
 
@@ -29,6 +29,7 @@ class Heard:
     until: int  # end of the newest LID frame
     floor: int  # start of the speech or the last change: evidence from before it counts no more
     frames: int = 0
+    candidate: int | None = None  # where another language seems to begin: spans are cut there
 
 
 class LanguageListener:
@@ -48,6 +49,7 @@ class LanguageListener:
         self._encodings = encodings
         self._tracker = tracker
         self._metrics = metrics
+        self._median_delay = options.median // 2 * to_samples(options.hop)
 
     def follow(self, heard: Heard, *, start: int, end: int, final: bool) -> LanguageState:
         """Show the tracker every LID frame of the window ``[start, end)`` it has not seen yet.
@@ -55,18 +57,38 @@ class LanguageListener:
         Stops at a change of language, so that the caller can give what follows to a session of
         its own before more frames are judged.
         """
-        tracker = self._tracker
-        if tracker.needs_frames:
+        while self._tracker.needs_frames:
             spans = self._spans(heard, start=start, end=end, final=final)
-            frames = self._listen(spans, start=start, end=end) if spans else []
-            with self._metrics.measure("lid.smoothing"):
-                for frame in frames:
-                    heard.until = frame.end
-                    heard.frames += 1
-                    state = tracker.feed([frame])
-                    if state.change is not None:
-                        return state
-        return tracker.end_utterance() if final else tracker.feed(())
+            frames = self._listen(heard, spans, start=start, end=end) if spans else []
+            state = self._show(heard, frames)
+            if state is not None and state.change is not None:
+                return state
+            if state is None:
+                break
+        return self._tracker.end_utterance() if final else self._tracker.feed(())
+
+    def _show(self, heard: Heard, frames: Sequence[LidFrame]) -> LanguageState | None:
+        """Feed ``frames`` until one changes where spans are to be cut; ``None``: none did."""
+        with self._metrics.measure("lid.smoothing"):
+            for frame in frames:
+                heard.until = frame.end
+                heard.frames += 1
+                state = self._tracker.feed([frame])
+                before, heard.candidate = heard.candidate, self._candidate(state)
+                if state.change is not None or heard.candidate != before:
+                    return state
+        return None
+
+    def _candidate(self, state: LanguageState) -> int | None:
+        """Where the speech begins that seems to be in another language, if any.
+
+        A span that reaches back before a change hears both languages; cut at the change it is
+        right 0.3 s sooner (``benchmarks/span_variants.py``). The centre of the first frame that
+        speaks for the other language is close to it; the median filter names it some frames late.
+        """
+        if state.candidate_since is None:
+            return None
+        return state.candidate_since - self._median_delay
 
     def localise(
         self,
@@ -78,23 +100,22 @@ class LanguageListener:
         dips: Iterable[int],
     ) -> int:
         """The sample in ``window``, not before ``floor``, at which the language changed."""
-        points = candidates(
-            crossing=change.crossing, floor=floor, end=window.end, gaps=[*gaps, floor], dips=dips
-        )
         columns = self._engine.languages
-        return change_point(
+        point = change_point(
             listen=(
                 self._encodings.own_frames
                 if self._engine.dynamic_context
                 else partial(self._encodings.shared_frames, window)
             ),
             columns=(columns.index(change.old), columns.index(change.new)),
-            points=points,
+            crossing=change.crossing,
+            points=candidates(crossing=change.crossing, floor=floor, end=window.end),
             bounds=(window.start, window.end),
         )
+        return snapped(point, [*gaps, *dips, floor], floor=floor)
 
     def _spans(self, heard: Heard, *, start: int, end: int, final: bool) -> list[LidSpan]:
-        floor = max(heard.floor, start)
+        floor = max(heard.floor, start, heard.candidate or 0)
         with self._metrics.measure("lid.frame_extract"):
             spans = lid_spans(
                 after=heard.until,
@@ -107,15 +128,19 @@ class LanguageListener:
             return [LidSpan(start=floor, end=end)]  # shorter than a frame, better than none
         return spans
 
-    def _listen(self, spans: Sequence[LidSpan], *, start: int, end: int) -> list[LidFrame]:
+    def _listen(
+        self, heard: Heard, spans: Sequence[LidSpan], *, start: int, end: int
+    ) -> list[LidFrame]:
         """Language probabilities of ``spans``, by the kind of evidence the options ask for.
 
         What the window's encoding says of a span trails a change, because attention carries the
         language before it into the speech after it; a span encoded alone does not, but costs an
-        encoding. A span in which the shared encoding is sure of a language needs no second look.
+        encoding. A span in which the shared encoding is sure of a language needs no second look,
+        unless a change is suspected.
         """
         options, encodings = self._options, self._encodings
-        if options.evidence == "own" and self._engine.dynamic_context:
+        suspected = options.evidence == "checked" and heard.candidate is not None
+        if (options.evidence == "own" or suspected) and self._engine.dynamic_context:
             return encodings.own_frames(spans)
         window = encodings.window(start, end, needs=len(spans), stage="lid.encoder")
         frames = encodings.shared_frames(window, spans)

@@ -95,14 +95,31 @@ class LanguageSession:
         ``preview``: go on to text that may still change; ``until`` (samples) ends what
         cross-attention may see; ``language`` tries another one.
         """
-        language = language or self.language
+        request = self.request(window, final=final, preview=preview, until=until, language=language)
+        with self._metrics.measure("whisper.decode"):
+            hypothesis = self._engine.decode([request])[0]
+        words = timed_words(hypothesis, self._engine.tokenizer, request.language)
+        if not final:
+            words = self._before_rewind(window, hypothesis, words)
+        return Proposal(window, request.language, hypothesis, tuple(trim_repetition(words)))
+
+    def request(
+        self,
+        window: Window,
+        *,
+        final: bool,
+        preview: bool = True,
+        until: int | None = None,
+        language: str | None = None,
+    ) -> DecodeRequest:
+        """What :meth:`propose` asks the engine for, with the words committed by now."""
         content = window.frame(until) if until is not None else window.encoded.frames
         options = self._options
         margin = options.preview_threshold if preview else options.frame_threshold
         seconds = (window.sample(content) - self.state.last_end) / SAMPLE_RATE
-        request = DecodeRequest(
+        return DecodeRequest(
             encoded=window.encoded,
-            language=language,
+            language=language or self.language,
             task=self._options.task,
             prompt=self._prompt,
             prefix=tuple(t for w in self.state.committed for t in w.tokens),
@@ -111,12 +128,6 @@ class LanguageSession:
             max_new_tokens=token_budget(seconds, self._options.max_tokens_per_second),
             beam_size=self._options.beam_size,
         )
-        with self._metrics.measure("whisper.decode"):
-            hypothesis = self._engine.decode([request])[0]
-        words = timed_words(hypothesis, self._engine.tokenizer, language)
-        if not final:
-            words = self._before_rewind(window, hypothesis, words)
-        return Proposal(window, language, hypothesis, tuple(trim_repetition(words)))
 
     def accept(self, proposal: Proposal, *, frontier: int, final: bool) -> list[Word]:
         """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples)."""

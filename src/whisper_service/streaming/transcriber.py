@@ -31,6 +31,7 @@ from whisper_service.streaming.front_end import (
     SpeechDetector,
 )
 from whisper_service.streaming.pace import Pace
+from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.statistics import stream_statistics
 from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.text.languages import resolve_language
@@ -45,6 +46,10 @@ from whisper_service.types import (
     to_samples,
 )
 from whisper_service.vad.segmenter import SpeechSegmenter
+
+KEPT_WINDOWS = 3
+"""Encodings kept: the newest, the one of a possible end of speech, and one before them. Older
+windows are never asked for again, and each holds the decoder's keys and values too."""
 
 
 class StreamTranscriber:
@@ -73,7 +78,7 @@ class StreamTranscriber:
         self.options = options or StreamOptions()
         check_options(engine, self.options)
         self.metrics = PerformanceMetrics(enabled=self.options.metrics)
-        self.cache = EncoderCache(max_size=8) if self.options.cache else None
+        self.cache = EncoderCache(max_size=KEPT_WINDOWS) if self.options.cache else None
         self.pace = Pace(clock if self.options.mode == "live" else None)
         self.segments: list[Segment] = []
         self.front = FrontEnd(
@@ -90,7 +95,7 @@ class StreamTranscriber:
         )
         self.tracker = LanguageTracker(engine.languages, self.options.language)
         self.utterances = UtteranceDecoder(
-            engine=engine,
+            engine=DecodeAhead(engine) if decodes_ahead(self.options) else engine,
             options=self.options,
             encodings=self.encodings,
             tracker=self.tracker,
@@ -255,10 +260,14 @@ class StreamTranscriber:
             self._update(ready)
 
     def _interval(self) -> int:
-        options = self.options
-        seconds = (
-            options.online_chunk_size if self.utterances.settled else options.unsettled_chunk_size
-        )
+        """Samples between two updates; the first of an utterance waits for its first decision."""
+        options, language = self.options, self.options.language
+        if self.utterances.settled:
+            seconds = options.online_chunk_size
+        elif self.utterances.running.language is None:
+            seconds = language.evidence_floor + language.hop  # nothing is decided before
+        else:
+            seconds = options.unsettled_chunk_size
         return self.pace.widen(to_samples(seconds))
 
     def _update(self, end: int) -> None:
@@ -306,6 +315,11 @@ def default_detector(options: StreamOptions) -> SpeechDetector:
     from whisper_service.vad.silero import SpeechProbabilities
 
     return SpeechProbabilities()
+
+
+def decodes_ahead(options: StreamOptions) -> bool:
+    """Whether decodes start beside the language probe: both read the one cached encoding."""
+    return options.parallel and options.cache
 
 
 def check_options(engine: Engine, options: StreamOptions) -> None:

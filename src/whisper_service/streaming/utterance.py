@@ -30,6 +30,7 @@ from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.localise import dips_of
+from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.types import FRAME, Switch, Word, to_samples
@@ -135,6 +136,7 @@ class UtteranceDecoder:
         state = self.running
         if end - state.window_start < FRAME:
             return
+        self._decode_ahead(end, final=final or speculative)
         language = self._settle_language(end, final=final)
         if language is None or self._is_other_language(end, final=final):
             return
@@ -269,6 +271,13 @@ class UtteranceDecoder:
         self.frontier = max(self.frontier, point)
 
     # text
+
+    def _decode_ahead(self, end: int, *, final: bool) -> None:
+        """Begin the decode that follows unless the language changes, where that is wanted."""
+        session, engine = self.running.session, self._engine
+        if isinstance(engine, DecodeAhead) and session is not None and self._tracker.needs_frames:
+            window = self._window(session, end)
+            engine.begin(session.request(window, final=final, preview=self._previews()))
 
     def _window(self, session: LanguageSession, end: int) -> Window:
         return self._encodings.window(session.state.window_start, end, stage="whisper.insert_audio")
