@@ -143,6 +143,28 @@ def test_a_slow_reader_holds_the_worker_back():
     assert events == [1600 * i for i in range(1, 11)] + [-1]
 
 
+def test_a_full_event_queue_loses_nothing_at_the_end():
+    async def main():
+        async with AsyncStream(Recorder(), max_events=4) as stream:
+            for _ in range(3):
+                await stream.push(chunk())
+            await stream.end_input()
+            await asyncio.sleep(0.05)
+            return [e.samples async for e in stream]
+
+    assert run(main()) == [1600, 3200, 4800, -1]
+
+
+def test_a_second_iteration_ends_at_once():
+    async def main():
+        async with AsyncStream(Recorder()) as stream:
+            await stream.end_input()
+            return [e async for e in stream], [e async for e in stream]
+
+    first, second = run(main())
+    assert (len(first), second) == (1, [])
+
+
 def test_close_gives_up_what_is_left():
     async def main():
         gate = threading.Event()

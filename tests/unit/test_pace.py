@@ -14,40 +14,52 @@ class Wall:
 
 def test_without_a_clock_nothing_gives_way():
     pace = Pace(None)
+    pace.begin()
     pace.observe(10 * SAMPLE_RATE)
     assert pace.widen(HALF) == HALF
     assert pace.previews
 
 
-def test_audio_in_real_time_is_not_behind():
+def work(pace, wall, *, audio, seconds, times=1):
+    """Handle ``audio`` seconds in ``seconds`` of work, ``times`` over."""
+    for _ in range(times):
+        pace.begin()
+        wall.now += seconds
+        pace.observe(pace._now + round(audio * SAMPLE_RATE))
+
+
+def test_work_faster_than_the_audio_is_not_behind():
     wall = Wall()
     pace = Pace(wall)
-    for second in range(5):
-        pace.observe(second * SAMPLE_RATE)
-        wall.now += 1.0
+    work(pace, wall, audio=0.5, seconds=0.4, times=50)
     assert pace.behind == 0.0
     assert pace.widen(HALF) == HALF
 
 
-def test_a_burst_is_not_lag():
+def test_time_between_calls_is_not_lag():
     wall = Wall()
     pace = Pace(wall)
-    pace.observe(0)
-    pace.observe(20 * SAMPLE_RATE)  # a file read at once
-    wall.now += 1.0
-    pace.observe(21 * SAMPLE_RATE)
+    work(pace, wall, audio=0.5, seconds=0.1)
+    wall.now += 60.0  # a muted microphone
+    work(pace, wall, audio=0.5, seconds=0.1)
+    assert not pace.late
+
+
+def test_one_slow_moment_is_caught_up():
+    wall = Wall()
+    pace = Pace(wall)
+    work(pace, wall, audio=0.5, seconds=2.0)
+    assert pace.behind == 1.5
+    work(pace, wall, audio=0.5, seconds=0.1, times=4)
     assert pace.behind == 0.0
 
 
 def test_updates_get_rarer_first_then_previews_go():
     wall = Wall()
     pace = Pace(wall)
-    pace.observe(0)
-    wall.now += 1.5
-    pace.observe(SAMPLE_RATE)
+    work(pace, wall, audio=0.5, seconds=1.0)
     assert HALF < pace.widen(HALF) <= WIDEST * HALF
     assert pace.previews
-    wall.now += 20
-    pace.observe(2 * SAMPLE_RATE)
+    work(pace, wall, audio=0.5, seconds=20.0)
     assert pace.widen(HALF) == WIDEST * HALF
     assert not pace.previews

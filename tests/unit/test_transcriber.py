@@ -15,7 +15,14 @@ from whisper_service.events import (
     SpeechStarted,
 )
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.testing import EnergyVad, ManualClock, silence, utterance, word_times
+from whisper_service.testing import (
+    EnergyVad,
+    ManualClock,
+    ScriptedEngine,
+    silence,
+    utterance,
+    word_times,
+)
 from whisper_service.types import SAMPLE_RATE, to_samples
 
 ENGLISH = [(None, 0.7), ("hello", 0.5), ("world", 0.5), ("please", 0.5), ("yes", 0.5), (None, 1.2)]
@@ -269,21 +276,60 @@ def test_statistics_are_plain_values():
     assert set(statistics["languages"]) == {"en", "es"}
 
 
+class SlowEngine(ScriptedEngine):
+    """Takes ``seconds`` of the clock for every window it encodes."""
+
+    def __init__(self, clock, seconds):
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    def encode(self, mels):
+        self.clock.advance(self.seconds)
+        return super().encode(mels)
+
+
 def test_live_mode_gives_way_when_it_falls_behind():
-    def updates(slowness):
+    def updates(seconds):
         clock = ManualClock()
         transcriber = StreamTranscriber(
-            ENGINE, options("en", mode="live"), clock=clock.now, detector=EnergyVad()
+            SlowEngine(clock, seconds),
+            options("en", mode="live"),
+            clock=clock.now,
+            detector=EnergyVad(),
         )
         samples = utterance([(None, 0.5)] + [("hello", 0.5), ("world", 0.5)] * 10 + [(None, 1.0)])
         events = []
         for first in range(0, len(samples), 1600):
-            clock.advance(0.1 * slowness)
             events += transcriber.feed(samples[first : first + 1600])
         events += transcriber.finish()
-        return transcriber.encodings.passes, committed(events).split()
+        widened = transcriber.get_statistics()["updates_widened"]
+        return transcriber.encodings.passes, widened, committed(events).split()
 
-    on_time, words = updates(1.0)
-    behind, late_words = updates(3.0)
+    on_time, none_widened, words = updates(0.1)
+    behind, widened, late_words = updates(1.5)
     assert behind < on_time
+    assert (none_widened, widened > 0) == (0, True)
     assert late_words == words == ["hello", "world"] * 10
+
+
+@pytest.mark.parametrize("mode", ["fast", "offline"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_minute_of_a_third_language_is_marked_and_the_stream_goes_on(mode, known):
+    script = [(w, 0.5) for w in ["bonjour", "merci"] * 70]
+    before = ENGLISH if known else [(None, 0.7)]
+    samples = utterance([*before, *script, (None, 1.0), *SPANISH])
+    transcriber, events = run(samples, options("en", "es", mode=mode))
+    heard = committed(events).split()
+    assert heard == [*(WORDS.split() if known else []), "hola", "mundo", "gracias"]
+    marked = [e for e in events if isinstance(e, AudioSkipped)]
+    assert {e.reason for e in marked} == {"other_language"}
+    assert sum(e.end - e.start for e in marked) > 65 * SAMPLE_RATE
+    assert transcriber.account.pending == 0
+
+
+def test_a_minute_without_anything_to_hear_and_no_detector():
+    opts = options("en", "es", vad=VadOptions(enabled=False))
+    transcriber = StreamTranscriber(ENGINE, opts)
+    events = transcriber.feed(silence(70.0))
+    events += transcriber.feed(utterance(ENGLISH)) + transcriber.finish()
+    assert committed(events).split() == WORDS.split()

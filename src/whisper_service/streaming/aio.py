@@ -26,7 +26,8 @@ class AsyncStream:
 
     At most ``max_pending`` seconds of audio wait to be decoded: :meth:`push` then waits (which
     tells the producer to slow down), and :meth:`push_nowait` raises ``OverloadedError``. At most
-    ``max_events`` events wait to be read; beyond that decoding waits for the reader.
+    ``max_events`` events wait to be read; beyond that decoding waits for the reader. So read
+    events in another task than the one that pushes or flushes.
 
     ::
 
@@ -50,7 +51,8 @@ class AsyncStream:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(max_events)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="whisper-stream")
         self._worker = asyncio.create_task(self._run())
-        self._ended = False
+        self._ended = False  # no more audio is taken
+        self._read = False  # the last event has been read
 
     @property
     def pending(self) -> int:
@@ -109,11 +111,13 @@ class AsyncStream:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Events in order; an error of the worker is raised here, so that none is lost."""
-        while True:
+        while not self._read:
             event = await self._events.get()
             if event is None:
-                break
-            yield event
+                self._read = True
+            else:
+                yield event
+        await asyncio.wait({self._worker})
         self._raise_worker_error()
 
     async def _run(self) -> None:
@@ -127,10 +131,13 @@ class AsyncStream:
                     self._pending -= len(item)
                     self._room.notify_all()
             await self._give(await self._call(self.stream.finish))
+        except asyncio.CancelledError:
+            self._make_room()  # given up: the end matters more than what is left
+            raise
         finally:
             async with self._room:
                 self._room.notify_all()
-            self._end_iteration()
+            await self._events.put(None)
 
     async def _call(self, work: Callable[[], list[Event]]) -> list[Event]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -139,10 +146,9 @@ class AsyncStream:
         for event in events:
             await self._events.put(event)
 
-    def _end_iteration(self) -> None:
-        if self._events.full():  # the reader is gone or slow: the end matters more
+    def _make_room(self) -> None:
+        while not self._events.empty():
             self._events.get_nowait()
-        self._events.put_nowait(None)
 
     def _fits(self, samples: int) -> bool:
         return self._pending == 0 or self._pending + samples <= self._limit

@@ -13,7 +13,11 @@ WIDEST = 4.0  # updates never get rarer than this many times their normal distan
 
 @dataclass(slots=True)
 class Pace:
-    """Compares the sample clock with ``clock`` (seconds, monotonic) and widens updates.
+    """Weighs time spent against audio handled and widens updates (``clock``: s, monotonic).
+
+    While work takes longer than the audio it is done on, audio piles up at the caller; the pile
+    shrinks by whatever is handled faster than it was spoken. Time between calls counts for
+    nothing: a muted microphone or a slow sound card is not the transcriber falling behind.
 
     When decoding falls behind, updates get rarer first, previews go next; committed text never
     gives way, because every window still reaches back to the last committed word.
@@ -22,17 +26,22 @@ class Pace:
     clock: Callable[[], float] | None
     behind: float = 0.0  # s
     widened: int = 0  # updates that came later than they would have
-    _origin: float | None = None
+    _since: float = 0.0  # clock of the work not weighed yet
+    _now: int = 0  # samples weighed
+
+    def begin(self) -> None:
+        """Work on newly arrived audio begins."""
+        if self.clock is not None:
+            self._since = self.clock()
 
     def observe(self, now: int) -> None:
-        """Note that sample ``now`` is being handled."""
+        """Everything before sample ``now`` has been handled."""
         if self.clock is None:
             return
         wall = self.clock()
-        stream = now / SAMPLE_RATE
-        if self._origin is None or wall - self._origin < stream:
-            self._origin = wall - stream  # audio can't arrive before it was spoken
-        self.behind = wall - self._origin - stream
+        spent, handled = wall - self._since, (now - self._now) / SAMPLE_RATE
+        self.behind = max(0.0, self.behind + spent - handled)
+        self._since, self._now = wall, now
 
     def widen(self, interval: int) -> int:
         """The distance (samples) to the next update instead of ``interval``."""

@@ -122,6 +122,7 @@ class StreamTranscriber:
 
         """
         self._require_open()
+        self.pace.begin()
         with self.metrics.measure("total"):
             for taken, probabilities in self.front.feed(chunk):
                 self._account.receive(taken)
@@ -246,12 +247,10 @@ class StreamTranscriber:
         )
 
     def _update_when_due(self) -> None:
-        hard = to_samples(self.options.hard_context) - to_samples(2.0)
         ready = self.front.ready_end(self._now)
         if self.options.mode == "offline":
-            if ready - self.utterances.running.window_start > hard:
+            if self.utterances.is_full(ready):
                 self._update(ready)
-                self.utterances.cut(ready)
             return
         quiet_since = self._segmenter.stopping_since
         if quiet_since is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,10 +28,10 @@ from whisper_service.lid import (
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
-from whisper_service.streaming.localise import dips_of
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
+from whisper_service.streaming.voicing import Voicing
 from whisper_service.types import FRAME, Switch, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
@@ -50,7 +49,7 @@ class UtteranceState:
     session: LanguageSession | None = None
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
-    voiced: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=1000))
+    voicing: Voicing = field(default_factory=Voicing)
 
     @property
     def window_start(self) -> int:
@@ -125,7 +124,7 @@ class UtteranceDecoder:
 
     def hear(self, at: int, probability: float) -> None:
         """Note the speech probability of the window that ends at ``at``."""
-        self.running.voiced.append((at, probability))
+        self.running.voicing.hear(at, probability)
 
     def update(self, end: int, *, final: bool = False, speculative: bool = False) -> None:
         """Decode what lies before ``end`` (samples) and commit what is safe.
@@ -138,10 +137,15 @@ class UtteranceDecoder:
             return
         self._decode_ahead(end, final=final or speculative)
         language = self._settle_language(end, final=final)
-        if language is None or self._is_other_language(end, final=final):
+        if self._is_other_language():
+            self._pass_over(end, final=final)
+            return
+        if language is None:
             return
         session = self._session(language, decided_at=end)
         if not final and self._language_frontier() <= max(state.speech, session.state.last_end):
+            if self.is_full(end):
+                self._cut(session, end)
             return  # nothing could be committed: the language comes first
         with self._metrics.measure("whisper.infer"):
             proposal = self._propose(session, end, final=final or speculative)
@@ -167,6 +171,9 @@ class UtteranceDecoder:
             if state.change is None:
                 break
             self._restart(state.change, end)
+        if state.language is None and (final or self.is_full(end)):
+            self._tracker.adopt(self._tracker.best_two[0][0])  # a poor guess beats losing words
+            state = self._tracker.feed(())
         self.running.language = state
         self._set_candidate(
             state.candidate,
@@ -175,16 +182,26 @@ class UtteranceDecoder:
         )
         return state.language
 
-    def _is_other_language(self, end: int, *, final: bool) -> bool:
+    def _is_other_language(self) -> bool:
         """Whether this is speech in none of the allowed languages: it is marked, not forced."""
-        state, language = self.running, self.running.language
-        if language is None or language.other < OTHER_LANGUAGE or not self._tracker.needs_frames:
-            return False
-        if state.session is not None and state.session.state.committed:
-            return False
-        if final:
-            self._emit(AudioSkipped(start=state.start, end=end, reason="other_language"))
-        return True
+        language = self.running.language
+        return (
+            language is not None and language.other >= OTHER_LANGUAGE and self._tracker.needs_frames
+        )
+
+    def _pass_over(self, end: int, *, final: bool) -> None:
+        """Mark what follows the committed words as speech in another language."""
+        if not final and not self.is_full(end):
+            return
+        state, session = self.running, self.running.session
+        said = session is not None and bool(session.state.committed)
+        start = session.state.last_end if session is not None and said else state.start
+        point = end if final else self.running.voicing.quietest(start, end)
+        self._finish_segment()
+        self._emit(AudioSkipped(start=start, end=point, reason="other_language"))
+        self.frontier = max(self.frontier, point)
+        state.session, state.start = None, point
+        state.listened.floor = max(state.listened.floor, point)
 
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
@@ -258,7 +275,7 @@ class UtteranceDecoder:
             window,
             floor=session.state.last_end,
             gaps=[window.sample((a.end + b.start) // 2) for a, b in pairwise(words)],
-            dips=dips_of(self.running.voiced, below=self._options.vad.onset),
+            dips=self.running.voicing.dips(below=self._options.vad.onset),
         )
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
@@ -357,25 +374,26 @@ class UtteranceDecoder:
 
     # the window
 
-    def _keep_window_short(self, session: LanguageSession, end: int) -> None:
+    def is_full(self, end: int) -> bool:
+        """Whether a window up to ``end`` is as long as one may get."""
         soft, hard = to_samples(self._options.max_context), to_samples(self._options.hard_context)
+        return end - self.running.window_start > hard - soft // 4
+
+    def _keep_window_short(self, session: LanguageSession, end: int) -> None:
+        soft = to_samples(self._options.max_context)
         if end - session.state.window_start > soft:
             session.shorten(keep=soft // 2)
-        if end - session.state.window_start > hard - soft // 4:
-            self.cut(end)
+        if self.is_full(end):
+            self._cut(session, end)
 
-    def cut(self, end: int) -> None:
+    def _cut(self, session: LanguageSession, end: int) -> None:
         """End the window at the least likely speech of its second half and go on from there."""
-        session = self.running.session
-        if session is None:
-            return
-        start = session.state.window_start
-        half = max(session.state.last_end, (start + end) // 2)
-        quietest = [(p, at) for at, p in self.running.voiced if half < at < end - FRAME]
-        point = min(quietest)[1] // FRAME * FRAME if quietest else end
+        point = self.running.voicing.quietest(
+            max(session.state.last_end, session.state.window_start), end
+        )
         self._finish_session(session, end=end, point=point)
         self._start_session(session.language, start=point, decided_at=end)
-        self.running.listened.floor = point
+        self.running.listened.floor = max(self.running.listened.floor, point)
 
     def _set_candidate(self, language: str | None, *, probability: float, since: int) -> None:
         if language != self._candidate:
