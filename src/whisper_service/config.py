@@ -7,6 +7,8 @@ from typing import Literal
 
 from whisper_service.types import LanguagePolicy, Mode, Task
 
+CommitPolicyName = Literal["align_att", "local_agreement"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VadOptions:
@@ -48,7 +50,7 @@ class DecodeOptions:
 
     task: Task = "transcribe"
     beam_size: int = 1  # 1: greedy
-    policy: Literal["align_att", "local_agreement"] = "align_att"
+    policy: CommitPolicyName = "align_att"
     frame_threshold: float = 0.4  # s before the window's end in which nothing is committed
     preview_threshold: float = 0.1  # s before the window's end in which nothing is previewed
     prompt: str = ""  # previous context, in the first of the languages named
@@ -71,6 +73,7 @@ class StreamOptions:
     vad: VadOptions = field(default_factory=VadOptions)
     language: LanguageOptions = field(default_factory=LanguageOptions)
     decode: DecodeOptions = field(default_factory=DecodeOptions)
+    max_segments: int | None = None  # newest segments kept; None: all, about 2 MB an hour
     metrics: bool = True
     cache: bool = True
     parallel: bool = False  # decode in the current language while the probe runs; needs the cache

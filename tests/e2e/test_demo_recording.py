@@ -139,5 +139,5 @@ def test_silence_and_noise_give_no_word(demo):
     noise = np.random.default_rng(3).normal(0, 0.01, 20 * SAMPLE_RATE).astype(np.float32)
     for samples in (np.zeros(10 * SAMPLE_RATE, np.float32), noise):
         stream, _ = run(demo, samples, options())
-        assert stream.segments == []
+        assert not stream.segments
         assert stream.account.pending == 0

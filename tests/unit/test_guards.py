@@ -67,8 +67,16 @@ def test_trimming_keeps_one_copy():
         TimedWord(text=text, tokens=(i,), start=i, end=i + 1, probability=1.0)
         for i, text in enumerate(texts)
     ]
-    assert [w.text for w in trim_repetition(words)] == [" Thank", " you."]
-    assert trim_repetition(words[:5]) == words[:5]
+    kept, looping = trim_repetition(words)
+    assert [w.text for w in kept] == [" Thank", " you."]
+    assert not looping
+    assert trim_repetition(words[:5]) == (words[:5], False)
+
+
+def test_a_loop_that_grows_word_by_word_is_seen_with_what_was_said():
+    word = TimedWord(text=" on", tokens=(1,), start=0, end=1, probability=1.0)
+    assert trim_repetition([word], said=[" on"] * 3) == ([word], False)
+    assert trim_repetition([word], said=[" on"] * 5) == ([], True)
 
 
 def test_compression_ratio_is_whispers():

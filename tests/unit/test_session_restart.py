@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from whisper_service import SessionRestartTranscriber
-from whisper_service.errors import InvalidAudioError, InvalidOptionError
+from whisper_service.errors import InvalidAudioError, InvalidOptionError, StreamClosedError
 from whisper_service.session_restart import SessionRestartTranscriber as OldPlace
 from whisper_service.testing import EnergyVad, ScriptedEngine, silence, utterance, word_times
 from whisper_service.types import SAMPLE_RATE, to_samples
@@ -242,6 +242,15 @@ class TestFaultsOfTheOldService:
         results = process(t, utterance(ENGLISH * 5))
         assert max(len(r["segments"]) for r in results) == 1
         assert len(t.segments) == 5
+
+
+def test_after_the_end_it_says_what_to_do():
+    t = transcriber("en")
+    t.finalize()
+    with pytest.raises(StreamClosedError, match="reset"):
+        t.process(silence(0.1))
+    with pytest.raises(StreamClosedError, match="reset"):
+        t.finalize()
 
 
 def test_segment_times_are_seconds_of_the_stream():

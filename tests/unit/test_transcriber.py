@@ -232,7 +232,15 @@ def test_language_policy_can_change_while_it_runs():
         (options("en", decode=DecodeOptions(task="translate")), "translate"),
         (StreamOptions(language=LanguageOptions(policy="forced")), "forced"),
         (StreamOptions(online_chunk_size=0.0), "online_chunk_size"),
-        (StreamOptions(max_context=40.0), "context"),
+        (StreamOptions(max_context=40.0), "max_context"),
+        (StreamOptions(max_context=20.0, hard_context=15.0), "below hard_context"),
+        (StreamOptions(mode="slow"), "mode is 'slow'"),
+        (StreamOptions(language=LanguageOptions(policy="guess")), "policy is 'guess'"),
+        (StreamOptions(language=LanguageOptions(hop=0.0)), "hop is 0.0; give 0.02 to 1"),
+        (StreamOptions(language=LanguageOptions(confidence_margin=5.0)), "confidence_margin"),
+        (StreamOptions(language=LanguageOptions(min_dwell_frames=0)), "min_dwell_frames"),
+        (StreamOptions(decode=DecodeOptions(beam_size=99)), "beam_size is 99; give 1 to 8"),
+        (StreamOptions(decode=DecodeOptions(policy="x")), "align_att, local_agreement"),
     ],
 )
 def test_what_cannot_work_is_refused_before_any_audio(opts, message):
@@ -274,6 +282,34 @@ def test_statistics_are_plain_values():
     assert 0 <= statistics["buffer_utilization"] <= 1
     assert statistics["switches"] == 1
     assert set(statistics["languages"]) == {"en", "es"}
+
+
+class PrefixEngine(ScriptedEngine):
+    """Notes the prefix of every decode."""
+
+    def __init__(self):
+        super().__init__()
+        self.prefixes = []
+
+    def decode(self, requests):
+        self.prefixes += [r.prefix for r in requests]
+        return super().decode(requests)
+
+
+def test_a_prefix_never_carries_a_loop():
+    engine = PrefixEngine()
+    script = [(None, 0.5), *[("hello", 0.4)] * 20, ("world", 0.5), ("please", 0.5), (None, 1.0)]
+    transcriber = StreamTranscriber(engine, options("en"), detector=EnergyVad())
+    events = transcriber.feed(utterance(script)) + transcriber.finish()
+    assert max(len(p) for p in engine.prefixes) <= 6
+    assert committed(events).split()[-2:] == ["world", "please"]
+
+
+def test_the_newest_segments_can_be_all_that_is_kept():
+    transcriber, events = run(utterance(ENGLISH * 4), options("en", max_segments=2))
+    assert len(finals(events)) == 4
+    assert [s.id for s in transcriber.segments] == [2, 3]
+    assert transcriber.get_statistics()["segments"] == 4
 
 
 class SlowEngine(ScriptedEngine):

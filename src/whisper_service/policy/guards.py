@@ -62,9 +62,19 @@ def _copies(period: int) -> int:
     return 6 if period == 1 else 4 if period <= 3 else 3
 
 
-def trim_repetition(words: Sequence[TimedWord]) -> list[TimedWord]:
-    """Words up to where a loop begins to repeat itself; all of them where there is none."""
-    return list(words[: repetition_start([normalized(word.text) for word in words])])
+def trim_repetition(
+    words: Sequence[TimedWord], *, said: Sequence[str] = ()
+) -> tuple[list[TimedWord], bool]:
+    """Words up to where a loop begins to repeat itself, and whether it began in what was ``said``.
+
+    ``said`` are the texts of the words committed before: a loop that grows by a word with each
+    update shows only in both together.
+    """
+    before = [normalized(text) for text in said]
+    start = repetition_start([*before, *(normalized(word.text) for word in words)])
+    if start is None:
+        return list(words), False
+    return list(words[: max(0, start - len(before))]), start < len(before)
 
 
 def compression_ratio(text: str) -> float:

@@ -10,11 +10,17 @@ from typing import Any, Literal
 import numpy as np
 
 from whisper_service.audio.resampler import Resampler
-from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions, VadOptions
+from whisper_service.config import (
+    CommitPolicyName,
+    DecodeOptions,
+    LanguageOptions,
+    StreamOptions,
+    VadOptions,
+)
 from whisper_service.engine.base import Engine
 from whisper_service.engine.by_name import load_model
 from whisper_service.engine.load import ComputeType
-from whisper_service.errors import InvalidOptionError
+from whisper_service.errors import InvalidOptionError, StreamClosedError
 from whisper_service.events import (
     Committed,
     Event,
@@ -75,7 +81,7 @@ class SessionRestartTranscriber:
         decoder_type: Literal["greedy", "beam"] = "greedy",
         beam_size: int = 5,
         language_policy: Literal["forced", "auto_lock", "code_switch"] | None = None,
-        policy: Literal["align_att", "local_agreement"] = "align_att",
+        policy: CommitPolicyName = "align_att",
         task: Task = "transcribe",
         mode: Mode = "live",
         use_vad: bool = True,
@@ -146,12 +152,16 @@ class SessionRestartTranscriber:
             InvalidAudioError: more than one channel, or values that cannot be samples.
             StreamClosedError: after :meth:`finish`.
         """
+        if self.stream.finished:
+            raise StreamClosedError("this stream has ended; call reset() to start another one")
         samples = self._resampler.feed(np.asarray(chunk))
         self.stream.front.invalid_samples = self._resampler.state.invalid_samples
         return self.stream.feed(samples)
 
     def finish(self) -> list[Event]:
         """End the stream and return its last events."""
+        if self.stream.finished:
+            raise StreamClosedError("this stream has ended; call reset() to start another one")
         events = self.stream.feed(self._resampler.finish())
         return events + self.stream.finish()
 
@@ -216,7 +226,7 @@ class SessionRestartTranscriber:
         return {
             "received_seconds": to_seconds(account.received),
             "pending_seconds": to_seconds(account.pending),
-            "segments": len(self.stream.segments),
+            "segments": self.stream.utterances.segments.next_id,
             "sessions": self.stream.utterances.sessions,
             "switches": len(self.stream.switches),
         }

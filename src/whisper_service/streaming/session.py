@@ -21,6 +21,7 @@ from whisper_service.streaming.encodings import Window
 from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import FRAME, SAMPLE_RATE, Word
 
+TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
 
@@ -101,7 +102,10 @@ class LanguageSession:
         words = timed_words(hypothesis, self._engine.tokenizer, request.language)
         if not final:
             words = self._before_rewind(window, hypothesis, words)
-        return Proposal(window, request.language, hypothesis, tuple(trim_repetition(words)))
+        kept, looping = trim_repetition(words, said=[w.text for w in self.state.committed[-TAIL:]])
+        if looping:
+            self._forget_prefix(window)
+        return Proposal(window, request.language, hypothesis, tuple(kept))
 
     def request(
         self,
@@ -168,6 +172,12 @@ class LanguageSession:
         self.state.window_start = start
         self.state.committed = words[stay:]
         return words[:stay]
+
+    def _forget_prefix(self, window: Window) -> None:
+        """Go on after the newest committed word without a prefix: it would continue its loop."""
+        newest = self.state.last_end // FRAME * FRAME
+        self.state.window_start = min(max(self.state.window_start, newest), window.end - FRAME)
+        self.state.committed = []
 
     def _word(self, window: Window, word: TimedWord) -> Word:
         start = max(self.state.last_end, window.sample(word.start))

@@ -40,25 +40,16 @@ def stream_statistics(stream: StreamTranscriber) -> dict[str, Any]:
         "encoder_passes": encodings.passes,
         "encoder_passes_per_second": encodings.passes / received if received else 0.0,
         "encoded_seconds": to_seconds(encodings.encoded_samples),
-        "languages": spoken_seconds(stream),
+        "languages": {code: to_seconds(n) for code, n in stream.spoken.items()},
         "current_language": stream.language,
         "sessions": stream.utterances.sessions,
         "switches": len(stream.switches),
-        "segments": len(stream.segments),
+        "segments": stream.utterances.segments.next_id,
         "audio": account_seconds(account),
         "invalid_samples": stream.front.invalid_samples,
         "behind_seconds": round(stream.pace.behind, 3),
         "updates_widened": stream.pace.widened,
     }
-
-
-def spoken_seconds(stream: StreamTranscriber) -> dict[str, float]:
-    """Seconds of segments per language."""
-    spoken: dict[str, float] = {}
-    for segment in stream.segments:
-        seconds = to_seconds(segment.end - segment.start)
-        spoken[segment.language] = round(spoken.get(segment.language, 0.0) + seconds, 3)
-    return spoken
 
 
 def account_seconds(account: AudioAccount) -> dict[str, float]:

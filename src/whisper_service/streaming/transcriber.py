@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
 from whisper_service.engine.encoder_cache import EncoderCache
-from whisper_service.errors import InvalidOptionError, StreamClosedError
+from whisper_service.errors import StreamClosedError
 from whisper_service.events import (
     AudioSkipped,
     Event,
@@ -22,6 +23,7 @@ from whisper_service.events import (
 from whisper_service.lid import LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.account import Account
+from whisper_service.streaming.checks import check_languages, check_options
 from whisper_service.streaming.encodings import Encodings
 from whisper_service.streaming.front_end import (
     MEL_LOOKAHEAD,
@@ -80,7 +82,8 @@ class StreamTranscriber:
         self.metrics = PerformanceMetrics(enabled=self.options.metrics)
         self.cache = EncoderCache(max_size=KEPT_WINDOWS) if self.options.cache else None
         self.pace = Pace(clock if self.options.mode == "live" else None)
-        self.segments: list[Segment] = []
+        self.segments: deque[Segment] = deque(maxlen=self.options.max_segments)
+        self.spoken: dict[str, int] = {}  # samples of segments by language
         self.front = FrontEnd(
             n_mels=engine.n_mels,
             detector=detector or default_detector(self.options),
@@ -175,18 +178,17 @@ class StreamTranscriber:
 
     def transcript(self) -> Transcript:
         """Everything completed so far."""
-        segments = tuple(self.segments)
-        transcript = Transcript(
+        spoken = self.spoken
+        return Transcript(
             task=self.options.decode.task,
             duration=self._account.received,
-            language="",
-            segments=segments,
+            language=max(spoken, key=lambda code: spoken[code]) if spoken else "",
+            segments=tuple(self.segments),
             switches=self.switches,
             audio=self.account,
             model=self.engine.name,
             statistics=self.get_statistics(),
         )
-        return replace_language(transcript)
 
     def get_statistics(self) -> dict[str, Any]:
         """Counters and percentiles of this stream, JSON-serializable."""
@@ -291,7 +293,10 @@ class StreamTranscriber:
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, Final):
-            self.segments.append(event.segment)
+            segment = event.segment
+            self.segments.append(segment)
+            length = self.spoken.get(segment.language, 0) + segment.end - segment.start
+            self.spoken[segment.language] = length
         self._events.append(event)
 
     def _emit_lag(self) -> None:
@@ -319,36 +324,3 @@ def default_detector(options: StreamOptions) -> SpeechDetector:
 def decodes_ahead(options: StreamOptions) -> bool:
     """Whether decodes start beside the language probe: both read the one cached encoding."""
     return options.parallel and options.cache
-
-
-def check_options(engine: Engine, options: StreamOptions) -> None:
-    """Refuse what the model cannot do before any audio is decoded."""
-    if options.decode.task not in engine.tasks:
-        raise InvalidOptionError(
-            f"model '{engine.name}' cannot {options.decode.task}; it can: {', '.join(engine.tasks)}"
-        )
-    check_languages(engine, options.language.languages)
-    if options.language.policy == "forced" and len(options.language.languages) != 1:
-        raise InvalidOptionError("the policy 'forced' needs exactly one language")
-    if not 0.1 <= options.online_chunk_size <= 10.0:
-        raise InvalidOptionError("online_chunk_size must be between 0.1 and 10 seconds")
-    if not 2.0 <= options.max_context < options.hard_context <= 30.0:
-        raise InvalidOptionError("contexts must satisfy 2 <= max_context < hard_context <= 30 s")
-
-
-def check_languages(engine: Engine, languages: Sequence[str]) -> None:
-    """Refuse languages the model has no token for."""
-    missing = [code for code in languages if code not in engine.languages]
-    if missing:
-        known = ", ".join(engine.languages[:12]) + (" …" if len(engine.languages) > 12 else "")
-        raise InvalidOptionError(
-            f"model '{engine.name}' does not know the language {missing[0]!r}; it knows: {known}"
-        )
-
-
-def replace_language(transcript: Transcript) -> Transcript:
-    """``transcript`` with ``language`` set to the one most of its speech is in."""
-    from dataclasses import replace
-
-    languages = transcript.languages
-    return replace(transcript, language=languages[0] if languages else "")

@@ -90,7 +90,6 @@ class UtteranceDecoder:
         self.language: str | None = None  # of the newest session
         self.switches: list[Switch] = []
         self.sessions = 0
-        self.frontier = 0  # samples; everything before it is decided
 
     @property
     def is_open(self) -> bool:
@@ -199,7 +198,6 @@ class UtteranceDecoder:
         point = end if final else self.running.voicing.quietest(start, end)
         self._finish_segment()
         self._emit(AudioSkipped(start=start, end=point, reason="other_language"))
-        self.frontier = max(self.frontier, point)
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
 
@@ -285,7 +283,6 @@ class UtteranceDecoder:
         words = session.accept(proposal, frontier=point, final=True)
         self._publish(words, proposal, language=session.language)
         self._finish_segment()
-        self.frontier = max(self.frontier, point)
 
     # text
 
@@ -341,7 +338,6 @@ class UtteranceDecoder:
         else:
             words = session.accept(proposal, frontier=self._language_frontier(), final=final)
         self._publish(words, proposal, language=session.language)
-        self.frontier = proposal.window.end if final else max(self.frontier, session.state.last_end)
         rest = proposal.after(len(words))
         if not final:
             self._emit(
