@@ -8,6 +8,7 @@ from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions
 from whisper_service.errors import InvalidAudioError, InvalidOptionError, StreamClosedError
 from whisper_service.events import (
     AudioSkipped,
+    LanguageCandidate,
     LanguageDetected,
     LanguageSwitched,
     Partial,
@@ -78,6 +79,13 @@ def test_change_without_a_pause_loses_and_doubles_no_word(mode):
     assert heard == [(w.language, w.text) for w in word_times(script)]
     (switch,) = [e for e in events if isinstance(e, LanguageSwitched)]
     assert abs(switch.at - word_times(script)[6].start) <= to_samples(0.25)
+
+
+def test_a_candidate_has_its_own_probability():
+    _, events = run(utterance(ENGLISH), options("en", "es"))
+    first = next(e for e in events if isinstance(e, LanguageCandidate))
+    assert first.language == "en"
+    assert first.probability > 0.5
 
 
 def test_auto_lock_decides_once():

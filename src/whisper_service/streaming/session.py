@@ -21,6 +21,7 @@ from whisper_service.streaming.encodings import Window
 from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import FRAME, SAMPLE_RATE, Word
 
+LANGUAGE_WEIGHT = 0.5  # of log P(language) beside the mean log-probability of the text
 TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
@@ -37,6 +38,11 @@ class Proposal:
     @property
     def text(self) -> str:
         return "".join(w.text for w in self.words)
+
+    def score(self, language_probability: float) -> float:
+        """How well text and language fit the audio, to choose between two languages."""
+        weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
+        return self.hypothesis.avg_logprob + weighted
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""

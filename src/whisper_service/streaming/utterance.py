@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -35,7 +34,6 @@ from whisper_service.streaming.voicing import Voicing
 from whisper_service.types import FRAME, Switch, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
-LANGUAGE_WEIGHT = 0.5  # of log P(language) beside the mean log-probability of the text
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
 
@@ -174,10 +172,12 @@ class UtteranceDecoder:
             self._tracker.adopt(self._tracker.best_two[0][0])  # a poor guess beats losing words
             state = self._tracker.feed(())
         self.running.language = state
+        likely = dict(self._tracker.best_two)
+        since = state.candidate_since
         self._set_candidate(
             state.candidate,
-            probability=1.0 - state.probability,
-            since=state.candidate_since or end,
+            probability=likely.get(state.candidate or "", min(likely.values())),
+            since=end if since is None else since,
         )
         return state.language
 
@@ -314,12 +314,12 @@ class UtteranceDecoder:
         """When unsure, decode the runner-up from the same encoding and keep the better one."""
         if session.state.committed or not self._tracker.uncertain:
             return proposal
-        scores = {proposal.language: (proposal, _score(proposal, self._tracker))}
-        for language, _ in self._tracker.best_two:
-            if language not in scores:
-                other = session.propose(proposal.window, final=True, language=language)
-                scores[language] = (other, _score(other, self._tracker))
-        return max(scores.values(), key=lambda pair: pair[1])[0]
+        likely = dict(self._tracker.best_two)
+        proposals = [proposal]
+        for language in likely:
+            if language != proposal.language:
+                proposals.append(session.propose(proposal.window, final=True, language=language))
+        return max(proposals, key=lambda p: p.score(likely.get(p.language, 0.0)))
 
     def _commit(self, session: LanguageSession, proposal: Proposal, *, final: bool) -> Proposal:
         """Commit what is safe; returns the proposal without the words just committed."""
@@ -395,9 +395,3 @@ class UtteranceDecoder:
         if language != self._candidate:
             self._candidate = language
             self._emit(LanguageCandidate(language=language, probability=probability, since=since))
-
-
-def _score(proposal: Proposal, tracker: LanguageTracker) -> float:
-    probabilities = dict(tracker.best_two)
-    language = probabilities.get(proposal.language, 1e-3)
-    return proposal.hypothesis.avg_logprob + LANGUAGE_WEIGHT * math.log(max(language, 1e-3))
