@@ -14,7 +14,7 @@ from whisper_service.evaluation.switching import (
     true_switches,
 )
 from whisper_service.evaluation.wer import mixed_errors
-from whisper_service.events import Lag
+from whisper_service.events import Lag, LanguageCandidate
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.types import SAMPLE_RATE, to_samples
 
@@ -127,6 +127,11 @@ def test_word_times_are_near_the_truth(runs, truth):
     ]
     assert len(off) > 25
     assert np.median(off) <= 0.12
+
+
+def test_the_first_candidate_is_told_with_its_own_probability(runs):
+    first = next(e for e in runs["fast"][1] if isinstance(e, LanguageCandidate))
+    assert first.probability > 0.5  # the best guess while nothing is decided
 
 
 def test_without_languages_the_first_one_is_kept(demo, recording):

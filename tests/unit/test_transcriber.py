@@ -8,7 +8,9 @@ from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions
 from whisper_service.errors import InvalidAudioError, InvalidOptionError, StreamClosedError
 from whisper_service.events import (
     AudioSkipped,
-    LanguageCandidate,
+    Committed,
+    Final,
+    Lag,
     LanguageDetected,
     LanguageSwitched,
     Partial,
@@ -81,11 +83,32 @@ def test_change_without_a_pause_loses_and_doubles_no_word(mode):
     assert abs(switch.at - word_times(script)[6].start) <= to_samples(0.25)
 
 
-def test_a_candidate_has_its_own_probability():
-    _, events = run(utterance(ENGLISH), options("en", "es"))
-    first = next(e for e in events if isinstance(e, LanguageCandidate))
-    assert first.language == "en"
-    assert first.probability > 0.5
+def test_lag_is_what_is_not_committed_yet():
+    transcriber = stream(options("en"))
+    samples = utterance(ENGLISH)
+    newest = 0
+    lags = []
+    for first in range(0, len(samples), 320):
+        for event in transcriber.feed(samples[first : first + 320]):
+            if isinstance(event, Committed):
+                newest = event.words[-1].end
+            if isinstance(event, Lag) and newest and not lags:
+                assert event.samples == event.at - newest
+                lags.append(event)
+    assert lags
+    assert transcriber.finish() is not None
+
+
+def test_a_partial_starts_where_its_segment_does():
+    words = TALK[:60]
+    script = [(None, 0.5), *((w, 0.6) for w in words), (None, 1.0)]
+    _, events = run(utterance(script), options("en"))
+    ended = 0
+    for event in events:
+        if isinstance(event, Final):
+            ended = event.segment.end
+        if isinstance(event, Partial):
+            assert event.start >= ended
 
 
 def test_auto_lock_decides_once():

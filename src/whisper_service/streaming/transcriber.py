@@ -300,8 +300,9 @@ class StreamTranscriber:
         self._events.append(event)
 
     def _emit_lag(self) -> None:
-        lag = self.front.received - self._account.cursor
-        self._emit(Lag(samples=lag, at=self.front.received))
+        received = self.front.received
+        decided = self.utterances.running.decided if self.utterances.is_open else self._now
+        self._emit(Lag(samples=received - decided, at=received))
 
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from whisper_service.config import StreamOptions
@@ -21,7 +20,6 @@ from whisper_service.events import (
 from whisper_service.lid import (
     EVERYTHING,
     LanguageChange,
-    LanguageState,
     LanguageTracker,
 )
 from whisper_service.metrics import PerformanceMetrics
@@ -30,28 +28,11 @@ from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
-from whisper_service.streaming.voicing import Voicing
+from whisper_service.streaming.utterance_state import UtteranceState
 from whisper_service.types import FRAME, Switch, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
-
-
-@dataclass(slots=True)
-class UtteranceState:
-    """All that changes while one utterance runs; positions in samples."""
-
-    start: int  # of the window, pre-roll included
-    speech: int  # of the speech
-    listened: Heard
-    session: LanguageSession | None = None
-    language: LanguageState | None = None
-    final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
-    voicing: Voicing = field(default_factory=Voicing)
-
-    @property
-    def window_start(self) -> int:
-        return self.session.state.window_start if self.session else self.start
 
 
 class UtteranceDecoder:
@@ -315,15 +296,14 @@ class UtteranceDecoder:
         if session.state.committed or not self._tracker.uncertain:
             return proposal
         likely = dict(self._tracker.best_two)
-        proposals = [proposal]
-        for language in likely:
-            if language != proposal.language:
-                proposals.append(session.propose(proposal.window, final=True, language=language))
-        return max(proposals, key=lambda p: p.score(likely.get(p.language, 0.0)))
+        others = [language for language in likely if language != proposal.language]
+        proposals = [
+            session.propose(proposal.window, final=True, language=language) for language in others
+        ]
+        return max([proposal, *proposals], key=lambda p: p.score(likely.get(p.language, 0.0)))
 
     def _commit(self, session: LanguageSession, proposal: Proposal, *, final: bool) -> Proposal:
         """Commit what is safe; returns the proposal without the words just committed."""
-        state = self.running
         if final and proposal.language != session.language:
             self._tracker.adopt(proposal.language)
             self._start_session(
@@ -345,11 +325,17 @@ class UtteranceDecoder:
                     committed=self.segments.text,
                     tentative=rest.text,
                     language=session.language,
-                    start=state.start,
+                    start=self._segment_start(session, rest),
                     end=proposal.window.end,
                 )
             )
         return rest
+
+    def _segment_start(self, session: LanguageSession, rest: Proposal) -> int:
+        if self.segments.words:
+            return self.segments.words[0].start
+        said = rest.window.sample(rest.words[0].start) if rest.words else self.running.speech
+        return max(said, session.state.last_end)
 
     def _language_frontier(self) -> int:
         """No word after this sample may be committed: its language is not certain yet."""

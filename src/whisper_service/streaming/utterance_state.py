@@ -1,0 +1,32 @@
+"""What changes while one utterance runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from whisper_service.lid import LanguageState
+from whisper_service.streaming.listening import Heard
+from whisper_service.streaming.session import LanguageSession, Proposal
+from whisper_service.streaming.voicing import Voicing
+
+
+@dataclass(slots=True)
+class UtteranceState:
+    """All that changes while one utterance runs; positions in samples."""
+
+    start: int  # of the window, pre-roll included
+    speech: int  # of the speech
+    listened: Heard
+    session: LanguageSession | None = None
+    language: LanguageState | None = None
+    final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
+    voicing: Voicing = field(default_factory=Voicing)
+
+    @property
+    def window_start(self) -> int:
+        return self.session.state.window_start if self.session else self.start
+
+    @property
+    def decided(self) -> int:
+        """Up to which sample the text is committed."""
+        return self.session.state.last_end if self.session else self.speech
