@@ -13,6 +13,9 @@ test: $(READY)  ## lint, types, import rules and tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/test
 
+bench: $(READY)  ## every part and the whole, against the old way, on this machine
+	$(BIN)/whisper-service bench
+
 $(READY): requirements-dev.lock pyproject.toml
 	PYTHON=$(PYTHON) VENV=$(VENV) scripts/install
 	touch $@

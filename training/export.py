@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -74,7 +75,15 @@ def write_compact(tensors: Tensors, source: Path, folder: Path) -> int:
     (folder / "weights.safetensors").chmod(0o644)
     write_settings(tensors, source, folder)
     write_tokenizer(source, folder)
+    write_digests(folder)
     return sum(f.stat().st_size for f in folder.iterdir())
+
+
+def write_digests(folder: Path) -> None:
+    """Write ``SHA256SUMS``, which ``models verify demo`` compares the files with."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in (".json", ".gz", ".safetensors"))
+    lines = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files]
+    (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf8")
 
 
 def write_settings(tensors: Tensors, source: Path, folder: Path) -> None:

@@ -90,7 +90,7 @@ class AudioSkipped:
 
     start: int
     end: int
-    reason: Literal["silence", "no_speech", "overload", "other_language", "invalid"]
+    reason: Literal["no_speech", "overload", "other_language"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,11 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioAccount:
-    """Where every received sample went: ``received = decoded + skipped + dropped + pending``."""
+    """Where every received sample went: ``received = decoded + skipped + dropped + pending``.
+
+    ``decoded`` went through the model, also where it gave no text (``AudioSkipped`` says why);
+    ``skipped_silence`` never did.
+    """
 
     received: int = 0
     decoded: int = 0

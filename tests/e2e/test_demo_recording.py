@@ -134,6 +134,17 @@ def test_the_first_candidate_is_told_with_its_own_probability(runs):
     assert first.probability > 0.5  # the best guess while nothing is decided
 
 
+@pytest.mark.parametrize("mode", ["fast", "offline"])
+def test_a_long_stretch_without_a_pause_keeps_its_words(demo, recording, truth, mode):
+    parts = [recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[:2]]
+    pause = np.zeros(to_samples(0.3), np.float32)
+    samples = np.concatenate([p for _ in range(10) for part in parts for p in (part, pause)])
+    language = LanguageOptions(policy="forced", languages=("fr",))
+    stream, _ = run(demo, samples, StreamOptions(mode=mode, language=language))
+    spoken = 10 * sum(len(s["words"]) for s in truth[:2])
+    assert spoken - 5 <= len([w for s in stream.segments for w in s.words]) <= spoken + 5
+
+
 def test_without_languages_the_first_one_is_kept(demo, recording):
     stream, _ = run(demo, recording[: 8 * SAMPLE_RATE], options(languages=()))
     assert {s.language for s in stream.segments} == {"fr"}

@@ -125,3 +125,22 @@ def test_a_suspicion_that_passes_cuts_nothing_more():
     listen(notes, heard, end=3.0)
     assert heard.candidate is None
     assert notes.shared[-1].start == to_samples(2.0)
+
+
+def test_doubt_about_the_start_of_an_utterance_cuts_nothing():
+    notes, heard = Bilingual(change=2.0), Heard(until=0, floor=0)
+    opts = LanguageOptions(policy="code_switch", languages=("en", "es"))
+    tracker = LanguageTracker(ENGINE.languages, opts)
+    listener = LanguageListener(
+        engine=ENGINE,
+        options=opts,
+        encodings=notes,
+        tracker=tracker,
+        metrics=PerformanceMetrics(),
+    )
+    listener.follow(heard, start=0, end=to_samples(1.8), final=True)
+    heard, notes.own = Heard(until=to_samples(4.0), floor=to_samples(4.0)), []
+    tracker.start_utterance(to_samples(4.0))
+    listener.follow(heard, start=to_samples(4.0), end=to_samples(6.0), final=False)
+    assert notes.own == []
+    assert tracker.feed(()).language == "es"

@@ -79,10 +79,11 @@ def test_cross_attention_ends_at_the_change_point():
 def test_shortening_keeps_the_newest_words_and_starts_in_a_gap():
     s = session()
     s.accept(s.propose(window(), final=True), frontier=EVERYTHING, final=True)
-    left = s.shorten(keep=SAMPLE_RATE)
+    left = s.shorten(keep=SAMPLE_RATE // 2)
     assert texts(left) == ["hello", "world"]
     assert texts(s.state.committed) == ["please", "yes"]
-    assert left[-1].end <= s.state.window_start <= s.state.committed[0].start
+    assert left[-1].start < s.state.window_start <= s.state.committed[0].start
+    assert s.state.committed[0].start - s.state.window_start < 3 * 320
     assert s.state.window_start % 320 == 0
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whisper_service import __version__
-from whisper_service.cli import bench, demo, doctor, models, transcribe
+from whisper_service.cli import bench, demo, doctor, evaluate, models, sweep, transcribe
 
 _EXAMPLES = """\
 [bold]Try first[/bold]
@@ -58,3 +58,5 @@ app.command("transcribe", epilog=transcribe.EXAMPLES)(transcribe.transcribe)
 app.add_typer(models.app, name="models")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("bench", epilog=bench.EXAMPLES)(bench.bench)
+app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("sweep", epilog=sweep.EXAMPLES)(sweep.sweep)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,10 @@ import typer
 
 from whisper_service import __version__
 from whisper_service.cli import options as opt
-from whisper_service.cli.console import Console
+from whisper_service.cli.console import Advance, Console
 from whisper_service.cli.errors import reporting
 from whisper_service.cli.output import ensure_writable
+from whisper_service.types import to_seconds
 
 if TYPE_CHECKING:
     from whisper_service.engine.base import Engine
@@ -155,25 +157,28 @@ def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, l
     titles: dict[str, str] = {}
     for name, recordings in _corpora(wanted):
         results[name] = {}
-        total = sum(len(r.samples) for r in recordings) / 16000
+        total = sum(len(r.samples) for r in recordings)
         for system in _systems(name, wanted):
             titles[system.name] = system.title
             began = time.monotonic()
             warm_up(engine, system, recordings[0])
             with console.progress(f"{name}, {system.name}") as advance:
-                done = [0]
-
-                def progress(samples: int, done: list[int] = done, show: Any = advance) -> None:
-                    done[0] += samples
-                    show(done[0] / 16000, total)
-
-                result = run_system(engine, system, recordings, progress=progress)
+                result = run_system(
+                    engine,
+                    system,
+                    recordings[:: system.share],
+                    progress=partial(_advance, advance, total // system.share),
+                )
             results[name][system.name] = figures(result.tally, suite=name)
             if system.name == "whisper-service":
                 timelines += result.timelines
             console.note(f"{name}, {system.name}: {time.monotonic() - began:.0f} s")
     report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
     return report, timelines
+
+
+def _advance(advance: Advance, total: int, done: int) -> None:
+    advance(to_seconds(done), to_seconds(total))
 
 
 def _corpora(wanted: Wanted) -> Iterator[tuple[str, list[Recording]]]:

@@ -99,8 +99,8 @@ def remove(
     with reporting(console):
         from whisper_service.models import store
 
-        folder = store.find(name, models_dir=models_dir)
-        if folder is not None and not yes:
+        folder = store.removable(name, models_dir=models_dir)
+        if not yes:
             typer.confirm(f"delete {folder}?", abort=True, err=True)
         freed = store.remove(name, models_dir=models_dir)
         console.note(f"removed {name}, {megabytes(freed)} freed")

@@ -164,7 +164,7 @@ Policy: TypeAlias = Annotated[
 ]
 BeamSize: TypeAlias = Annotated[
     int,
-    typer.Option(min=1, max=16, metavar="N", help="1: greedy.", rich_help_panel=_DECODING),
+    typer.Option(min=1, max=8, metavar="N", help="1: greedy.", rich_help_panel=_DECODING),
 ]
 FormatOption: TypeAlias = Annotated[
     Format | None,

@@ -197,6 +197,11 @@ def _plan(request: Request, inputs: Sequence[Input]) -> list[Job]:
         raise InvalidOptionError("--output takes one input: use --output-dir for several")
     if request.output_dir is not None:
         ensure_folder(request.output_dir)
+        twice = [name for name, times in Counter(i.name for i in inputs).items() if times > 1]
+        if twice:
+            raise InvalidOptionError(
+                f"{twice[0]} is given twice: one result would replace the other"
+            )
     elif request.output is not None:
         ensure_writable(request.output)
     stems = Counter(i.stem for i in inputs)

@@ -122,6 +122,10 @@ class Engine(Protocol):
         """Trained for inputs shorter than 30 s; otherwise :meth:`encode` pads to 30 s."""
 
     @property
+    def longest_window(self) -> float:
+        """Seconds of speech in one window that the model was trained on, 30 at most."""
+
+    @property
     def n_mels(self) -> int:
         """Mel bins of the input: 80 or 128."""
 

@@ -107,6 +107,10 @@ class OpenVinoEngine:
         return self._checkpoint.generation.tasks
 
     @property
+    def longest_window(self) -> float:
+        return self._checkpoint.config.longest_window
+
+    @property
     def dynamic_context(self) -> bool:
         """Whether windows keep their real length here (``context='full'`` switches it off)."""
         return self._windows.padded is None

@@ -54,6 +54,7 @@ class ModelConfig:
     max_source_positions: int  # encoder frames of 20 ms, 1500 for 30 s
     max_target_positions: int  # decoder positions, 448
     dynamic_context: bool  # trained on inputs of their real length
+    longest_window: float  # s of speech in the windows it was trained on
     tied_output: bool  # the output projection is the token embedding
 
 
@@ -207,6 +208,7 @@ def _model_config(values: dict[str, Any]) -> ModelConfig:
         max_source_positions=values["max_source_positions"],
         max_target_positions=values["max_target_positions"],
         dynamic_context=bool(values.get("dynamic_context", False)),
+        longest_window=min(30.0, float(values.get("longest_window", 30.0))),
         tied_output=bool(values.get("tie_word_embeddings", True)),
     )
 

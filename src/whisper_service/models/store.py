@@ -30,6 +30,7 @@ PathLike = str | Path
 
 DEMO_FOLDER = Path(__file__).parent / "demo"
 _MANIFEST = ".whisper-service.json"
+_SUMS = "SHA256SUMS"  # of the embedded model, as sha256sum writes them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +126,9 @@ def fetch(
 def verify(name: PathLike, *, models_dir: PathLike | None = None) -> list[FileCheck]:
     """Compare every file of a model with the digest it was published with.
 
-    Digests are known for models that were fetched from the hub; the files of others are
-    ``unknown``. In each case the checkpoint is opened, so that a truncated or mismatched one
-    raises ``ModelFormatError``, unless a digest has shown which file is to blame.
+    Digests are known for the embedded model and for those fetched from the hub; the files of
+    others are ``unknown``. In each case the checkpoint is opened, so that a truncated or mismatched
+    one raises ``ModelFormatError``, unless a digest has shown which file is to blame.
     """
     from whisper_service.models.checkpoint import load_checkpoint
 
@@ -150,8 +151,8 @@ def list_models(*, models_dir: PathLike | None = None) -> list[LocalModel]:
     return models
 
 
-def remove(name: str, *, models_dir: PathLike | None = None) -> int:
-    """Delete a fetched model with all its revisions; return the bytes that were freed.
+def removable(name: str, *, models_dir: PathLike | None = None) -> Path:
+    """Return the folder that :func:`remove` would delete.
 
     Raises ``InvalidOptionError`` for the embedded model and for a folder given by its path, and
     ``ModelNotFoundError`` for a model that is not here.
@@ -166,6 +167,15 @@ def remove(name: str, *, models_dir: PathLike | None = None) -> int:
         folder = hub.cache_folder() / f"models--{catalog.repo_of(name).replace('/', '--')}"
     if not folder.is_dir():
         raise _not_here(name)
+    return folder
+
+
+def remove(name: str, *, models_dir: PathLike | None = None) -> int:
+    """Delete a fetched model with all its revisions; return the bytes that were freed.
+
+    Raises what :func:`removable` raises, and ``ModelError`` when a file cannot be deleted.
+    """
+    folder = removable(name, models_dir=models_dir)
     size = _size(folder)
     try:
         shutil.rmtree(folder)
@@ -260,6 +270,10 @@ def _expected(folder: Path) -> dict[str, str]:
             return dict(json.loads(manifest.read_bytes())["files"])
         except (ValueError, KeyError, TypeError):
             raise ModelFormatError(f"{manifest} is damaged; fetch the model again") from None
+    sums = folder / _SUMS
+    if sums.exists():
+        lines = sums.read_text(encoding="utf-8").splitlines()
+        return {name: digest for digest, name in map(str.split, lines)}
     files = [file for file in folder.iterdir() if not file.name.startswith((".", "_"))]
     return {f.name: f.readlink().name if f.is_symlink() else "" for f in files}
 

@@ -18,7 +18,7 @@ import numpy as np
 from whisper_service.errors import InvalidOptionError, OverloadedError, StreamClosedError
 from whisper_service.events import Event
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.types import FloatArray, to_samples
+from whisper_service.types import FloatArray, to_samples, to_seconds
 
 
 class AsyncStream:
@@ -71,8 +71,9 @@ class AsyncStream:
         """Queue ``chunk`` or raise ``OverloadedError`` when ``max_pending`` is reached."""
         self._require_open()
         if not self._fits(len(chunk)):
+            waiting = to_seconds(self._pending)
             raise OverloadedError(
-                f"{self._pending / 16000:.1f} s of audio wait already; send slower or use push()"
+                f"{waiting:.1f} s of audio wait already; send slower or use push()"
             )
         self._enqueue(np.array(chunk, copy=True))
 
@@ -96,7 +97,8 @@ class AsyncStream:
         self._ended = True
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        shutdown = partial(self._executor.shutdown, cancel_futures=True)
+        await asyncio.to_thread(shutdown)  # waits for a decode that has begun
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from whisper_service.config import CommitPolicyName, StreamOptions
 from whisper_service.engine.base import Engine
 from whisper_service.errors import InvalidOptionError
-from whisper_service.types import LanguagePolicy, Mode
+from whisper_service.types import LanguagePolicy, Mode, to_samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,16 @@ def check_languages(engine: Engine, languages: Sequence[str]) -> None:
         raise InvalidOptionError(
             f"model '{engine.name}' does not know the language {missing[0]!r}; it knows: {known}"
         )
+
+
+def window_limits(engine: Engine, options: StreamOptions) -> tuple[int, int]:
+    """The longest a window may get and where it should be shortened, in samples.
+
+    A model that was trained on shorter windows than the options allow loses words in longer ones.
+    """
+    hard = min(options.hard_context, engine.longest_window)
+    soft = min(options.max_context, hard / 2)
+    return to_samples(hard - min(soft / 4, 2.5)), to_samples(soft)
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:

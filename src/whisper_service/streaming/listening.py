@@ -21,6 +21,9 @@ from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.localise import candidates, change_point, snapped
 from whisper_service.types import to_samples
 
+WHOLE = to_samples(0.5)
+"""Another language this close to the start of the speech concerns the whole utterance."""
+
 
 @dataclass(slots=True)
 class Heard:
@@ -74,21 +77,24 @@ class LanguageListener:
                 heard.until = frame.end
                 heard.frames += 1
                 state = self._tracker.feed([frame])
-                before, heard.candidate = heard.candidate, self._candidate(state)
+                before, heard.candidate = heard.candidate, self._candidate(heard, state)
                 if state.change is not None or heard.candidate != before:
                     return state
         return None
 
-    def _candidate(self, state: LanguageState) -> int | None:
+    def _candidate(self, heard: Heard, state: LanguageState) -> int | None:
         """Where the speech begins that seems to be in another language, if any.
 
         A span that reaches back before a change hears both languages; cut at the change it is
         right 0.3 s sooner (``benchmarks/span_variants.py``). The centre of the first frame that
         speaks for the other language is close to it; the median filter names it some frames late.
+        Near the start of an utterance nothing is cut: the doubt concerns all of it, and cutting
+        there doubled the false switches in noise (dev split).
         """
         if state.candidate_since is None:
             return None
-        return state.candidate_since - self._median_delay
+        candidate = state.candidate_since - self._median_delay
+        return candidate if candidate - heard.floor >= WHOLE else None
 
     def localise(
         self,

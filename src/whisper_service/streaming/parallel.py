@@ -52,6 +52,10 @@ class DecodeAhead:
         return self._engine.tasks
 
     @property
+    def longest_window(self) -> float:
+        return self._engine.longest_window
+
+    @property
     def dynamic_context(self) -> bool:
         return self._engine.dynamic_context
 

@@ -18,11 +18,15 @@ from whisper_service.policy.guards import (
     trim_repetition,
 )
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.voicing import Voicing
 from whisper_service.text.languages import NO_SPACE
-from whisper_service.types import FRAME, SAMPLE_RATE, Word
+from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
 
 LANGUAGE_WEIGHT = 0.5  # of log P(language) beside the mean log-probability of the text
 TAIL = 24  # committed words in which a loop is looked for, beside the new ones
+SKIP = to_samples(1.0)  # speech that a decode may not jump over
+PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
+LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
 
@@ -48,6 +52,10 @@ class Proposal:
         """Whether this was decoded from exactly that stretch of audio."""
         return (self.window.start, self.window.end) == (window.start, window.end)
 
+    def until(self, count: int) -> Proposal:
+        """The first ``count`` words alone."""
+        return replace(self, words=self.words[:count])
+
     def after(self, count: int) -> Proposal:
         """What is left when the first ``count`` words have been committed."""
         return replace(self, words=self.words[count:])
@@ -59,7 +67,7 @@ class SessionState:
 
     window_start: int  # samples; a multiple of 320
     committed: list[Word] = field(default_factory=list)  # those whose audio is in the window
-    last_end: int = 0  # samples; end of the newest committed word, or the session's start
+    last_end: int = 0  # samples; end of the newest committed word, or where speech began
 
 
 class LanguageSession:
@@ -77,11 +85,16 @@ class LanguageSession:
         metrics: PerformanceMetrics,
         language: str,
         start: int,
+        speech: int | None = None,
         prompt: str = "",
     ) -> None:
+        """``start``: of the window; ``speech``: before it no word begins (default: ``start``)."""
         self.language = language
         self.start = start
-        self.state = SessionState(window_start=start // FRAME * FRAME, last_end=start)
+        self.state = SessionState(
+            window_start=start // FRAME * FRAME, last_end=max(start, speech or start)
+        )
+        self._began = self.state.last_end
         self._engine = engine
         self._options = options
         self._metrics = metrics
@@ -149,9 +162,37 @@ class LanguageSession:
         count = self._policy.commit(
             proposal.hypothesis, proposal.words, frontier_frame=limit, final=final
         )
-        words = [self._word(window, w) for w in proposal.words[:count]]
+        following = [*proposal.words[1:], None]
+        words = [
+            self._word(window, word, following=after)
+            for word, after in zip(proposal.words[:count], following, strict=False)
+        ]
         self.state.committed += words
         return words
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing has been committed yet."""
+        return not self.state.committed and self.state.last_end == self._began
+
+    def before_skip(self, proposal: Proposal, voicing: Voicing) -> int:
+        """Count the leading words of ``proposal`` before it jumps over speech.
+
+        A decoder that loses its place goes on later in the window; what it skipped would be lost
+        for good once a word behind it is committed.
+        """
+        end = self.state.last_end
+        for count, word in enumerate(proposal.words):
+            start = proposal.window.sample(word.start)
+            if start - end > SKIP and voicing.spoken(end, start) > SKIP:
+                return count
+            end = max(end, proposal.window.sample(word.end))
+        return len(proposal.words)
+
+    def go_on_from(self, start: int) -> None:
+        """Drop the prefix: the next window begins at ``start`` (samples)."""
+        self.state.window_start = start // FRAME * FRAME
+        self.state.committed = []
 
     def judged_silent(self, proposal: Proposal) -> bool:
         """Whether a window in which nothing was committed holds no speech after all."""
@@ -170,10 +211,10 @@ class LanguageSession:
         words = self.state.committed
         if len(words) < 2:
             return []
-        newest = words[-1].end
+        newest = words[-1].start
         stay = next((i for i, w in enumerate(words) if w.start >= newest - keep), len(words) - 1)
         stay = max(1, min(stay, len(words) - 1))
-        gap = (words[stay - 1].end + words[stay].start) // 2
+        gap = max(words[stay - 1].start, words[stay].start - FRAME)  # starts are the surer times
         start = max(self.state.window_start, gap // FRAME * FRAME)
         self.state.window_start = start
         self.state.committed = words[stay:]
@@ -182,12 +223,19 @@ class LanguageSession:
     def _forget_prefix(self, window: Window) -> None:
         """Go on after the newest committed word without a prefix: it would continue its loop."""
         newest = self.state.last_end // FRAME * FRAME
-        self.state.window_start = min(max(self.state.window_start, newest), window.end - FRAME)
-        self.state.committed = []
+        self.go_on_from(min(max(self.state.window_start, newest), window.end - FRAME))
 
-    def _word(self, window: Window, word: TimedWord) -> Word:
+    def _word(self, window: Window, word: TimedWord, *, following: TimedWord | None) -> Word:
+        """Place ``word`` in the stream.
+
+        Attention leaves a word before its last sound is over, so a word lasts until the next one
+        begins unless a pause lies between them.
+        """
+        last = word.end + (LINGER if following is None else 0)
+        if following is not None and 0 < following.start - word.end <= PAUSE:
+            last = following.start
         start = max(self.state.last_end, window.sample(word.start))
-        end = max(start, window.sample(word.end))
+        end = max(start, window.sample(min(last, window.encoded.frames)))
         self.state.last_end = end
         return Word(
             text=word.text,

@@ -11,7 +11,7 @@ import numpy as np
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
 from whisper_service.engine.encoder_cache import EncoderCache
-from whisper_service.errors import StreamClosedError
+from whisper_service.errors import InvalidOptionError, StreamClosedError
 from whisper_service.events import (
     AudioSkipped,
     Event,
@@ -135,6 +135,8 @@ class StreamTranscriber:
     def drop(self, samples: int) -> list[Event]:
         """Tell the stream that ``samples`` were lost before they arrived; time goes on."""
         self._require_open()
+        if samples < 0:
+            raise InvalidOptionError(f"samples is {samples}; what was lost cannot be negative")
         start = self.front.received
         self._account.lose(samples)
         self._emit(AudioSkipped(start=start, end=start + samples, reason="overload"))

@@ -23,6 +23,7 @@ from whisper_service.lid import (
     LanguageTracker,
 )
 from whisper_service.metrics import PerformanceMetrics
+from whisper_service.streaming.checks import window_limits
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.parallel import DecodeAhead
@@ -32,6 +33,8 @@ from whisper_service.streaming.utterance_state import UtteranceState
 from whisper_service.types import FRAME, Switch, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
+BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
+SKIPS = 4  # times a final decode is taken up again after it jumped over speech
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
 
@@ -55,6 +58,7 @@ class UtteranceDecoder:
         self._tracker = tracker
         self._metrics = metrics
         self._emit = emit
+        self._longest, self._soft = window_limits(engine, options)
         self._previews = previews  # whether there is time for text that may still change
         self._listener = LanguageListener(
             engine=engine,
@@ -128,6 +132,10 @@ class UtteranceDecoder:
         with self._metrics.measure("whisper.infer"):
             proposal = self._propose(session, end, final=final or speculative)
             rest = self._commit(session, proposal, final=final)
+            for _ in range(SKIPS if final else 0):
+                if not rest.words:
+                    break
+                rest = self._take_up(end)
         state.final_proposal = rest if speculative else None
         if not final:
             self._keep_window_short(session, end)
@@ -164,10 +172,9 @@ class UtteranceDecoder:
 
     def _is_other_language(self) -> bool:
         """Whether this is speech in none of the allowed languages: it is marked, not forced."""
-        language = self.running.language
-        return (
-            language is not None and language.other >= OTHER_LANGUAGE and self._tracker.needs_frames
-        )
+        state = self.running.language
+        other = state.other if state is not None and self._tracker.needs_frames else 0.0
+        return other >= OTHER_LANGUAGE
 
     def _pass_over(self, end: int, *, final: bool) -> None:
         """Mark what follows the committed words as speech in another language."""
@@ -197,6 +204,7 @@ class UtteranceDecoder:
             metrics=self._metrics,
             language=language,
             start=start,
+            speech=max(start, self.running.speech - BEFORE_ONSET),
             prompt=self._prompt(language),
         )
         self.running.final_proposal = None
@@ -233,8 +241,7 @@ class UtteranceDecoder:
                 return
         session = state.session
         assert session is not None
-        floor = session.state.last_end
-        untouched = not session.state.committed and floor <= session.start
+        untouched = session.untouched
         if untouched and change.crossing - session.start <= NEAR_START:
             point = session.start
         else:
@@ -253,7 +260,7 @@ class UtteranceDecoder:
             change,
             window,
             floor=session.state.last_end,
-            gaps=[window.sample((a.end + b.start) // 2) for a, b in pairwise(words)],
+            gaps=[window.sample(max(a.end, b.start - 1)) for a, b in pairwise(words)],
             dips=self.running.voicing.dips(below=self._options.vad.onset),
         )
 
@@ -316,7 +323,8 @@ class UtteranceDecoder:
             )
             words = list[Word]()
         else:
-            words = session.accept(proposal, frontier=self._language_frontier(), final=final)
+            sure = proposal.until(session.before_skip(proposal, self.running.voicing))
+            words = session.accept(sure, frontier=self._language_frontier(), final=final)
         self._publish(words, proposal, language=session.language)
         rest = proposal.after(len(words))
         if not final:
@@ -329,6 +337,20 @@ class UtteranceDecoder:
                     end=proposal.window.end,
                 )
             )
+        return rest
+
+    def _take_up(self, end: int) -> Proposal:
+        """Decode once more from the newest committed word on: speech behind it was jumped over."""
+        session = self.running.session
+        assert session is not None
+        before = session.state.last_end
+        session.go_on_from(max(before, session.state.window_start))
+        proposal = session.propose(self._window(session, end), final=True)
+        rest = self._commit(session, proposal, final=True)
+        if session.state.last_end == before and rest.words:
+            words = session.accept(proposal, frontier=EVERYTHING, final=True)
+            self._publish(words, proposal, language=session.language)
+            return proposal.after(len(proposal.words))
         return rest
 
     def _segment_start(self, session: LanguageSession, rest: Proposal) -> int:
@@ -358,13 +380,11 @@ class UtteranceDecoder:
 
     def is_full(self, end: int) -> bool:
         """Whether a window up to ``end`` is as long as one may get."""
-        soft, hard = to_samples(self._options.max_context), to_samples(self._options.hard_context)
-        return end - self.running.window_start > hard - soft // 4
+        return end - self.running.window_start > self._longest
 
     def _keep_window_short(self, session: LanguageSession, end: int) -> None:
-        soft = to_samples(self._options.max_context)
-        if end - session.state.window_start > soft:
-            session.shorten(keep=soft // 2)
+        if end - session.state.window_start > self._soft:
+            session.shorten(keep=self._soft // 2)
         if self.is_full(end):
             self._cut(session, end)
 

@@ -69,6 +69,7 @@ class ScriptedEngine:
 
     name = "scripted"
     tasks: tuple[Task, ...] = ("transcribe",)
+    longest_window = 30.0
 
     def __init__(
         self,
