@@ -146,8 +146,6 @@ class UtteranceDecoder:
         self._state = None
         self._set_candidate(None, probability=0.0, since=0)
 
-    # language
-
     def _settle_language(self, end: int, *, final: bool) -> str | None:
         while True:
             with self._metrics.measure("lid.total"):
@@ -272,8 +270,6 @@ class UtteranceDecoder:
         self._publish(words, proposal, language=session.language)
         self._finish_segment()
 
-    # text
-
     def _decode_ahead(self, end: int, *, final: bool) -> None:
         """Begin the decode that follows unless the language changes, where that is wanted."""
         session, engine = self.running.session, self._engine
@@ -375,8 +371,6 @@ class UtteranceDecoder:
         segment = self.segments.finish()
         if segment is not None:
             self._emit(Final(segment=segment))
-
-    # the window
 
     def is_full(self, end: int) -> bool:
         """Whether a window up to ``end`` is as long as one may get."""
