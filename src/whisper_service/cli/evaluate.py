@@ -149,6 +149,7 @@ def _suites(names: Sequence[SuiteName] | None) -> tuple[str, ...]:
 
 
 def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, list[Timeline]]:
+    from whisper_service.evaluation.baselines import share_of
     from whisper_service.evaluation.goals import figures
     from whisper_service.evaluation.harness import run_system, warm_up
 
@@ -157,17 +158,18 @@ def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, l
     titles: dict[str, str] = {}
     for name, recordings in _corpora(wanted):
         results[name] = {}
-        total = sum(len(r.samples) for r in recordings)
         for system in _systems(name, wanted):
             titles[system.name] = system.title
             began = time.monotonic()
+            chosen = share_of(recordings, system)
+            total = sum(len(r.samples) for r in chosen)
             warm_up(engine, system, recordings[0])
             with console.progress(f"{name}, {system.name}") as advance:
                 result = run_system(
                     engine,
                     system,
-                    recordings[:: system.share],
-                    progress=partial(_advance, advance, total // system.share),
+                    chosen,
+                    progress=partial(_advance, advance, total),
                 )
             results[name][system.name] = figures(result.tally, suite=name)
             if system.name == "whisper-service":

@@ -1,0 +1,244 @@
+"""What a person reads of an evaluation."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from streams import ENGINE
+from whisper_service.errors import InvalidOptionError
+from whisper_service.evaluation import baselines
+from whisper_service.evaluation.corpus import SpokenWord
+from whisper_service.evaluation.goals import figures
+from whisper_service.evaluation.harness import run_system, stream_recording, timeline
+from whisper_service.evaluation.manifest import load_manifest
+from whisper_service.evaluation.page import html_page
+from whisper_service.evaluation.recording import Recording, stretches
+from whisper_service.evaluation.report import goal_rows, markdown, shown
+from whisper_service.evaluation.store import RecordingStore
+from whisper_service.evaluation.suites import Plan, build
+from whisper_service.evaluation.synthesizer import SynthesizerError
+from whisper_service.testing import EnergyVad, silence, tone
+from whisper_service.testing.tones import VOCABULARY
+
+SECOND = 16_000
+WORDS = {
+    code: [word for word, (language, _) in VOCABULARY.items() if language == code][:3]
+    for code in ("en", "es")
+}
+
+
+def hearing_tones(system):
+    """The system with a detector that takes tones for speech."""
+    return replace(system, make=lambda e, o: system.make(e, o, detector=EnergyVad()))
+
+
+def tones():
+    """English tones, a pause, Spanish tones: what the scripted engine understands."""
+    parts, words, at = [silence(0.5)], [], SECOND // 2
+    for code in ("en", "es"):
+        for text in WORDS[code] * 2:
+            parts.append(tone(text, 0.4))
+            words.append(SpokenWord(text, at, at + len(parts[-1]), code))
+            at += len(parts[-1])
+        parts.append(silence(1.2))
+        at += len(parts[-1])
+    return Recording(
+        name="tones <&>",
+        suite="switches-pause",
+        languages=("en", "es"),
+        samples=np.concatenate(parts),
+        speech=stretches(words),
+        words=tuple(words),
+    )
+
+
+@pytest.fixture(scope="module")
+def result():
+    return run_system(ENGINE, hearing_tones(baselines.PRODUCT), [tones()])
+
+
+def report_of(result):
+    made = figures(result.tally, suite=result.suite)
+    worse = {**made, "wrong_language_time": 0.5}
+    return {
+        "facts": {"model": "scripted"},
+        "systems": {"whisper-service": "whisper-service", "one-language": "one fixed language"},
+        "results": {"switches-pause": {"whisper-service": made, "one-language": worse}},
+    }
+
+
+def test_the_scripted_engine_gets_every_word_and_the_change(result):
+    assert result.tally.errors["en"].total == 0
+    assert result.tally.switches == 1
+    assert len(result.tally.lags) == 1
+    assert result.tally.edits == 0
+    assert result.tally.lost == 0
+
+
+@pytest.mark.parametrize("system", baselines.BASELINES, ids=lambda s: s.name)
+def test_every_baseline_streams(system):
+    run, _ = stream_recording(ENGINE, hearing_tones(system), tones())
+    languages = {w.language for w, _ in run.committed()}
+    assert languages == ({"en"} if system.name == "one-language" else {"en", "es"})
+
+
+def test_goals_say_whether_they_are_reached(result):
+    rows = {r["label"]: r for r in goal_rows(report_of(result))}
+    assert rows["switch lag, median"]["value"] == pytest.approx(
+        result.tally.lags[0] / SECOND, abs=1e-6
+    )
+    assert rows["wrong-language time below one-language"]["reached"] is True
+    late = report_of(result)
+    late["results"]["switches-pause"]["whisper-service"]["switch_lag_p50"] = 1.7
+    rows = {r["label"]: r for r in goal_rows(late)}
+    assert rows["switch lag, median"]["reached"] is False
+
+
+def test_the_tables_hold_every_system(result):
+    text = markdown(report_of(result))
+    assert "one fixed language" in text
+    assert "| en |" in text.replace("switches-pause | ", "")
+    assert json.loads(json.dumps(report_of(result)))
+
+
+class Balance(HTMLParser):
+    """Fails on tags that are not closed in order."""
+
+    VOID = frozenset({"meta", "rect", "line", "circle", "path", "br"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.texts, self.links = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [v for k, v in attrs if k in ("src", "href")]
+        if tag not in self.VOID or tag == "path":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_page_is_whole_and_needs_nothing_else(result):
+    page = Balance()
+    page.feed(html_page(report_of(result), result.timelines))
+    page.close()
+    assert page.open == []
+    assert all(link.startswith("#") for link in page.links)
+    text = "".join(page.texts)
+    assert "tones <&>" in text
+    assert all(word in text for word in WORDS["es"])
+
+
+def test_a_timeline_holds_truth_posteriors_and_words():
+    recording = tones()
+    run, stream = stream_recording(ENGINE, hearing_tones(baselines.PRODUCT), recording)
+    made = timeline(baselines.PRODUCT, recording, run, stream)
+    assert made.columns[:2] == ("en", "es")
+    assert made.posteriors
+    assert [s.language for s in made.hypothesis] == ["en", "es"]
+    assert [new for new, _, _ in made.decisions] == ["es"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.0123, "%", "1.2 %"),
+        (0.25, "ms", "250 ms"),
+        (1.0, "s", "1.00 s"),
+        (3, "", "3"),
+        (None, "s", "-"),
+    ],
+)
+def test_figures_have_their_unit(value, unit, text):
+    assert shown(value, unit) == text
+
+
+def test_a_stored_recording_comes_back_the_same(tmp_path):
+    store, made = RecordingStore(tmp_path), []
+
+    def make():
+        made.append(1)
+        return tones()
+
+    first, second = store.get("key", make), store.get("key", make)
+    assert len(made) == 1
+    assert first.words == second.words == tones().words
+    assert first.switches == tones().switches
+    np.testing.assert_array_equal(first.samples, second.samples)
+    np.testing.assert_allclose(first.samples, tones().samples, atol=1e-4)
+
+
+def write_manifest(folder, *entries):
+    import wave
+
+    with wave.open(str(folder / "a.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SECOND)
+        file.writeframes((tones().samples * 32767).astype("<i2").tobytes())
+    lines = [e if isinstance(e, str) else json.dumps(e) for e in entries]
+    (folder / "manifest.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_a_manifest_gives_languages_times_and_texts(tmp_path):
+    parts = [
+        {"start": 0.5, "end": 2.0, "lang": "en", "text": "one two"},
+        {"start": 3.0, "end": 5.0, "lang": "es", "text": "uno"},
+    ]
+    write_manifest(
+        tmp_path,
+        {"file": "a.wav", "lang": None, "langs": ["en", "es"], "segments": parts},
+        {"file": "a.wav", "lang": "en", "text": None, "segments": None},
+    )
+    mixed, plain = load_manifest(tmp_path)
+    assert [(s.at, s.new) for s in mixed.switches] == [(3 * SECOND, "es")]
+    assert mixed.parts() == [("one two", "en"), ("uno", "es")]
+    assert plain.speech[0].end == len(plain.samples)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{", "line 1: not JSON"),
+        ({"lang": "en"}, "expected an object with a 'file'"),
+        ({"file": "a.wav"}, "'lang', 'langs' or 'segments' is missing"),
+    ],
+)
+def test_a_bad_manifest_says_where(tmp_path, entry, message):
+    write_manifest(tmp_path, entry)
+    with pytest.raises(InvalidOptionError, match=message):
+        list(load_manifest(tmp_path))
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    with pytest.raises(InvalidOptionError, match=r"has no manifest\.jsonl"):
+        list(load_manifest(tmp_path))
+
+
+def test_suites_have_the_changes_they_promise():
+    try:
+        plan = Plan(split="dev", count=2, minutes=0.5, languages=("en", "es", "fr"))
+        paused, voices = build("switches-pause", plan)
+        joined = next(build("switches-no-pause", plan))
+        inserted = next(build("insertions", plan))
+    except SynthesizerError as error:
+        pytest.skip(str(error))
+    assert len(paused.switches) == len(voices.switches) == 3
+    for switch, before in zip(paused.switches, paused.speech, strict=False):
+        assert switch.old != switch.new
+        assert before.end < switch.at
+    assert len(joined.switches) == 2
+    assert inserted.inserted
+    assert inserted.switches == []
+    assert paused.samples.dtype == np.float32
+    assert np.abs(paused.samples).max() <= 1.0
