@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from safetensors_file import WIDTHS, write_safetensors
+
 Floats = NDArray[np.float32]
 
 _CODES = """
@@ -26,9 +28,6 @@ yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt
 su yue
 """
 LANGUAGES = tuple(_CODES.split())  # in the order of their ids; most vocabularies end before "yue"
-
-_WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes
-_NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 MERGES = ("Ġ t", "h e", "Ġt he", "i n", "e r", "Ġ a", "o n", "Ġ w", "r e", "o u", "Ġw or", "o r")
 
@@ -375,42 +374,20 @@ def _favour(w: dict[str, Floats], layout: Layout, token: int) -> None:
     w["model.decoder.embed_positions.weight"] += (ramp[:, None] * direction).astype(np.float32)
 
 
-def _to_bytes(values: Floats, dtype: str) -> bytes:
-    if dtype != "bfloat16":
-        return values.astype(dtype).tobytes()
-    bits = values.view(np.uint32)
-    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
-
-
 def _write_weights(weights: dict[str, Floats], layout: Layout, folder: Path) -> None:
     names = sorted(weights)
     if layout.shards == 1:
-        _write_safetensors(folder / "model.safetensors", weights, layout.dtype)
+        write_safetensors(folder / "model.safetensors", weights, layout.dtype)
         return
     weight_map = {}
     for shard in range(layout.shards):
         part = {name: weights[name] for name in names[shard :: layout.shards]}
         file = f"model-{shard + 1:05d}-of-{layout.shards:05d}.safetensors"
-        _write_safetensors(folder / file, part, layout.dtype)
+        write_safetensors(folder / file, part, layout.dtype)
         weight_map |= dict.fromkeys(part, file)
-    total = sum(values.size * _WIDTHS[layout.dtype] for values in weights.values())
+    total = sum(values.size * WIDTHS[layout.dtype] for values in weights.values())
     index = {"metadata": {"total_size": total}, "weight_map": weight_map}
     _dump(folder / "model.safetensors.index.json", index)
-
-
-def _write_safetensors(path: Path, weights: dict[str, Floats], dtype: str) -> None:
-    """The format itself, because ``safetensors.numpy`` has no bfloat16."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    blobs, offset = [], 0
-    for name, values in sorted(weights.items()):
-        blob = _to_bytes(values, dtype)
-        span = [offset, offset + len(blob)]
-        header[name] = {"dtype": _NAMES[dtype], "shape": values.shape, "data_offsets": span}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blobs))
 
 
 def random_mel(n_mels: int, frames: int, *, seed: int) -> Floats:

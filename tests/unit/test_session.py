@@ -1,5 +1,7 @@
 """A language session over one window: prefix, frontiers, shortening."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from whisper_service.lid import EVERYTHING
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.session import LanguageSession, average_logprob, confidence, spaced
+from whisper_service.streaming.voicing import Voicing
 from whisper_service.testing import silence, utterance, word_times
 from whisper_service.types import SAMPLE_RATE, Word
 
@@ -122,3 +125,27 @@ def test_confidence_is_a_geometric_mean():
 )
 def test_segments_are_spaced_as_their_languages_write(language, previous, expected):
     assert spaced(" hi", language=language, previous=previous) == expected
+
+
+def test_no_speech_needs_both_gates_and_nothing_committed():
+    s = session()
+    proposal = s.propose(window(), final=True)
+    unsure = replace(proposal.hypothesis, logprobs=(-2.0,) * 4, no_speech_prob=0.9)
+    silent = replace(proposal, hypothesis=unsure)
+    assert not s.judged_silent(proposal)
+    assert not s.judged_silent(replace(silent, hypothesis=replace(unsure, no_speech_prob=0.1)))
+    assert s.judged_silent(silent)
+    s.accept(proposal, frontier=EVERYTHING, final=True)
+    assert not s.judged_silent(silent)
+
+
+def test_a_decode_that_jumps_over_speech_stops_counting_there():
+    s, voicing = session(), Voicing()
+    for at in range(512, 4 * SAMPLE_RATE, 512):
+        voicing.hear(at, 0.9)
+    proposal = s.propose(
+        window([("hello", 0.5), (None, 1.8), ("world", 0.5), (None, 1.0)]), final=True
+    )
+    assert texts(proposal.words) == ["hello", "world"]
+    assert s.before_skip(proposal, voicing) == 1
+    assert s.before_skip(proposal, Voicing()) == 2

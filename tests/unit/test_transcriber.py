@@ -19,9 +19,6 @@ from whisper_service.events import (
 )
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import (
-    EnergyVad,
-    ManualClock,
-    ScriptedEngine,
     silence,
     utterance,
     word_times,
@@ -313,90 +310,3 @@ def test_statistics_are_plain_values():
     assert 0 <= statistics["buffer_utilization"] <= 1
     assert statistics["switches"] == 1
     assert set(statistics["languages"]) == {"en", "es"}
-
-
-class PrefixEngine(ScriptedEngine):
-    """Notes the prefix of every decode."""
-
-    def __init__(self):
-        super().__init__()
-        self.prefixes = []
-
-    def decode(self, requests):
-        self.prefixes += [r.prefix for r in requests]
-        return super().decode(requests)
-
-
-def test_a_prefix_never_carries_a_loop():
-    engine = PrefixEngine()
-    script = [(None, 0.5), *[("hello", 0.4)] * 20, ("world", 0.5), ("please", 0.5), (None, 1.0)]
-    transcriber = StreamTranscriber(engine, options("en"), detector=EnergyVad())
-    events = transcriber.feed(utterance(script)) + transcriber.finish()
-    assert max(len(p) for p in engine.prefixes) <= 6
-    assert committed(events).split()[-2:] == ["world", "please"]
-
-
-def test_the_newest_segments_can_be_all_that_is_kept():
-    transcriber, events = run(utterance(ENGLISH * 4), options("en", max_segments=2))
-    assert len(finals(events)) == 4
-    assert [s.id for s in transcriber.segments] == [2, 3]
-    assert transcriber.get_statistics()["segments"] == 4
-
-
-class SlowEngine(ScriptedEngine):
-    """Takes ``seconds`` of the clock for every window it encodes."""
-
-    def __init__(self, clock, seconds):
-        super().__init__()
-        self.clock, self.seconds = clock, seconds
-
-    def encode(self, mels):
-        self.clock.advance(self.seconds)
-        return super().encode(mels)
-
-
-def test_live_mode_gives_way_when_it_falls_behind():
-    def updates(seconds):
-        clock = ManualClock()
-        transcriber = StreamTranscriber(
-            SlowEngine(clock, seconds),
-            options("en", mode="live"),
-            clock=clock.now,
-            detector=EnergyVad(),
-        )
-        samples = utterance([(None, 0.5)] + [("hello", 0.5), ("world", 0.5)] * 10 + [(None, 1.0)])
-        events = []
-        for first in range(0, len(samples), 1600):
-            events += transcriber.feed(samples[first : first + 1600])
-        events += transcriber.finish()
-        widened = transcriber.get_statistics()["updates_widened"]
-        return transcriber.encodings.passes, widened, committed(events).split()
-
-    on_time, none_widened, words = updates(0.1)
-    behind, widened, late_words = updates(1.5)
-    assert behind < on_time
-    assert (none_widened, widened > 0) == (0, True)
-    assert late_words == words == ["hello", "world"] * 10
-
-
-@pytest.mark.parametrize("mode", ["fast", "offline"])
-@pytest.mark.parametrize("known", [True, False])
-def test_a_minute_of_a_third_language_is_marked_and_the_stream_goes_on(mode, known):
-    script = [(w, 0.5) for w in ["bonjour", "merci"] * 70]
-    before = ENGLISH if known else [(None, 0.7)]
-    samples = utterance([*before, *script, (None, 1.0), *SPANISH])
-    transcriber, events = run(samples, options("en", "es", mode=mode))
-    heard = committed(events).split()
-    assert heard == [*(WORDS.split() if known else []), "hola", "mundo", "gracias"]
-    marked = [e for e in events if isinstance(e, AudioSkipped)]
-    assert {e.reason for e in marked} == {"other_language"}
-    assert sum(e.end - e.start for e in marked) > 65 * SAMPLE_RATE
-    assert transcriber.account.pending == 0
-
-
-def test_a_minute_without_anything_to_hear_and_no_detector():
-    opts = options("en", "es", vad=VadOptions(enabled=False))
-    transcriber = StreamTranscriber(ENGINE, opts)
-    events = transcriber.feed(silence(70.0))
-    events += transcriber.feed(utterance(ENGLISH)) + transcriber.finish()
-    assert committed(events).split() == WORDS.split()
