@@ -11,62 +11,72 @@ import pytest
 from whisper_service.errors import InvalidOptionError
 from whisper_service.metrics import PerformanceMetrics, performance
 from whisper_service.metrics.sketch import BATCH
-from whisper_service.metrics.stage import Stage
 
 KEYS = {"count", "mean", "min", "max", "p50", "p95", "p99"}
 
 
 class Clock:
-    """Nanoseconds that pass when a test says so."""
+    """Seconds that pass when a test says so; exact in multiples of 125 ms."""
 
     def __init__(self):
-        self.now = 10**12
+        self.now = 1e6
 
     def __call__(self):
         return self.now
 
     def pass_ms(self, ms):
-        self.now += round(ms * 1e6)
+        self.now += ms / 1e3
 
 
 @pytest.fixture
 def clock(monkeypatch):
     fake = Clock()
-    monkeypatch.setattr(performance, "perf_counter_ns", fake)
+    monkeypatch.setattr(performance, "perf_counter", fake)
     return fake
 
 
 def test_measure_takes_the_time_of_the_body(clock):
     metrics = PerformanceMetrics()
     with metrics.measure("decode"):
-        clock.pass_ms(12.5)
+        clock.pass_ms(125)
     assert metrics.get_statistics() == {
-        "decode": dict.fromkeys(KEYS - {"count"}, 12.5) | {"count": 1}
+        "decode": dict.fromkeys(KEYS - {"count"}, 125.0) | {"count": 1}
     }
+
+
+def test_time_runs_from_the_call_of_measure(clock):
+    metrics = PerformanceMetrics()
+    for waited in (125, 500):  # a new timer, then a recycled one
+        timer = metrics.measure("step")
+        clock.pass_ms(waited)
+        with timer:
+            clock.pass_ms(250)
+    row = metrics.get_statistics()["step"]
+    assert (row["min"], row["max"]) == (375.0, 750.0)
 
 
 def test_a_measure_inside_one_of_the_same_name(clock):
     metrics = PerformanceMetrics()
     with metrics.measure("step"):
-        clock.pass_ms(1)
+        clock.pass_ms(125)
         with metrics.measure("step"):
-            clock.pass_ms(2)
+            clock.pass_ms(250)
         with metrics.measure("step"):
-            clock.pass_ms(4)
-        clock.pass_ms(1)
+            clock.pass_ms(500)
+        clock.pass_ms(125)
     row = metrics.get_statistics()["step"]
-    assert (row["count"], row["min"], row["p50"], row["max"]) == (3, 2.0, 4.0, 8.0)
+    assert (row["count"], row["min"], row["p50"], row["max"]) == (3, 250.0, 500.0, 1000.0)
 
 
 def test_recycled_timers_nest_too(clock):
     metrics = PerformanceMetrics()
     for _ in range(3):
         with metrics.measure("step"):
-            clock.pass_ms(1)
+            clock.pass_ms(125)
             with metrics.measure("step"):
-                clock.pass_ms(2)
+                clock.pass_ms(250)
     row = metrics.get_statistics()["step"]
-    assert (row["count"], row["mean"], row["max"]) == (6, 2.5, 3.0)
+    assert (row["count"], row["mean"], row["max"]) == (6, 312.5, 375.0)
 
 
 def test_recursion(clock):
@@ -74,26 +84,28 @@ def test_recursion(clock):
 
     def descend(depth):
         with metrics.measure("descend"):
-            clock.pass_ms(1)
+            clock.pass_ms(125)
             if depth:
                 descend(depth - 1)
 
     descend(9)
     row = metrics.get_statistics()["descend"]
-    assert (row["count"], row["min"], row["max"], row["mean"]) == (10, 1.0, 10.0, 5.5)
+    assert (row["count"], row["min"], row["max"], row["mean"]) == (10, 125.0, 1250.0, 687.5)
 
 
-def test_a_body_that_raises_is_measured_and_the_error_passes(clock):
-    metrics = PerformanceMetrics()
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_body_that_raises_is_measured_and_the_error_passes(clock, enabled):
+    metrics = PerformanceMetrics(enabled=enabled)
 
     def fail():
         with metrics.measure("step"):
-            clock.pass_ms(3)
+            clock.pass_ms(375)
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert metrics.get_statistics()["step"]["max"] == 3.0
+    if enabled:
+        assert metrics.get_statistics()["step"]["max"] == 375.0
 
 
 def test_timers_are_recycled(clock):
@@ -107,24 +119,24 @@ def test_timers_are_recycled(clock):
 def test_start_and_stop_by_name_by_token_and_nested(clock):
     metrics = PerformanceMetrics()
     metrics.start_timer("a")
-    clock.pass_ms(1)
+    clock.pass_ms(125)
     token = metrics.start_timer("b")
     metrics.start_timer("a")
-    clock.pass_ms(2)
-    assert metrics.stop_timer("a") == 2.0
-    assert metrics.stop_timer(token) == 2.0
-    assert metrics.stop_timer("a") == 3.0
+    clock.pass_ms(250)
+    assert metrics.stop_timer("a") == 250.0
+    assert metrics.stop_timer(token) == 250.0
+    assert metrics.stop_timer("a") == 375.0
     assert metrics.get_statistics()["a"]["count"] == 2
 
 
 def test_a_token_may_be_stopped_in_another_thread(clock):
     metrics = PerformanceMetrics()
     token = metrics.start_timer("a")
-    clock.pass_ms(5)
+    clock.pass_ms(625)
     thread = threading.Thread(target=metrics.stop_timer, args=(token,))
     thread.start()
     thread.join()
-    assert metrics.get_statistics()["a"]["max"] == 5.0
+    assert metrics.get_statistics()["a"]["max"] == 625.0
 
 
 def test_names_belong_to_the_thread_that_started_them():
@@ -309,22 +321,6 @@ def test_threads_lose_no_measurement():
     assert counts == {"outer": threads * per_thread, "inner": threads * per_thread}
 
 
-class AppendedToMeanwhile(list):
-    """A list that another thread appends to while it is being copied."""
-
-    def __getitem__(self, index):
-        copied = super().__getitem__(index)
-        self.append(7.0)
-        return copied
-
-
-def test_a_sample_that_arrives_during_a_drain_is_kept_for_the_next():
-    stage = Stage(10, lambda now: None)
-    stage.pending = AppendedToMeanwhile([1.0, 2.0])
-    stage.drain()
-    assert (stage.count, list(stage.pending)) == (2, [7.0])
-
-
 def test_threads_never_share_a_running_timer():
     metrics = PerformanceMetrics()
     barrier = threading.Barrier(4)
@@ -365,6 +361,25 @@ def test_periodic_log(clock, caplog):
     with caplog.at_level(logging.INFO, "test.metrics"), metrics.measure("total"):
         clock.pass_ms(1e6)
     assert caplog.records == []
+
+
+def test_a_measure_that_ends_after_the_interval_writes_the_log(clock, caplog):
+    metrics = PerformanceMetrics()
+    metrics.log_every(60)
+    with caplog.at_level(logging.INFO, performance.__name__):
+        for _ in range(3):  # 29, 58 and 87 s
+            assert caplog.records == []
+            with metrics.measure("total"):
+                clock.pass_ms(29_000)
+    assert len(caplog.records) == 1
+
+
+def test_a_measure_that_fills_a_batch_takes_it_in():
+    metrics = PerformanceMetrics()
+    for waiting in (*range(1, BATCH), 0, 1):
+        with metrics.measure("step"):
+            pass
+        assert len(metrics._stages["step"].pending) == waiting
 
 
 def test_two_threads_that_are_due_write_one_log(clock, caplog):

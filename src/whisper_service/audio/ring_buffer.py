@@ -64,9 +64,10 @@ class RingBuffer:
         self._readable = memory.view()
         self._readable.flags.writeable = False
         self._period = len(memory) // 2  # samples after which an address returns to its place
-        # Written by the appending thread alone. `_claimed` runs ahead of `_end` while samples
-        # are being copied in, so that `start` has given way before they are overwritten.
-        self._claimed = 0
+        # Written by the appending thread alone. `_oldest`, negative until the buffer is full once,
+        # moves before samples are copied in, so that `start` has given way before they are
+        # overwritten.
+        self._oldest = -self.capacity
         self._end = 0
         # Written by the reading thread alone.
         self._consumed = 0
@@ -80,7 +81,8 @@ class RingBuffer:
     @property
     def start(self) -> int:
         """The address of the oldest sample held."""
-        return max(self._consumed, self._claimed - self.capacity)
+        consumed, oldest = self._consumed, self._oldest
+        return consumed if consumed > oldest else oldest  # `max` would be a call
 
     @property
     def overwritten(self) -> int:
@@ -121,7 +123,7 @@ class RingBuffer:
             )
         end = self._end
         at = end % self._period
-        self._claimed = end + count
+        self._oldest = end + count - self.capacity
         self._memory[at : at + count] = x
         if not self.mirrored:
             self._write_again(at, x)
@@ -132,8 +134,7 @@ class RingBuffer:
 
         Raises ``InvalidAudioError`` for addresses that are not held.
         """
-        held_from = self._claimed - self.capacity
-        if start < self._consumed or start < held_from or not start <= end <= self._end:
+        if not self._consumed <= start <= end <= self._end or start < self._oldest:
             raise InvalidAudioError(
                 f"samples {start}-{end} are not in the ring buffer, which holds "
                 f"{self.start}-{self._end}; read earlier or make the buffer larger"
@@ -152,8 +153,9 @@ class RingBuffer:
         """
         if n < 0:
             raise InvalidOptionError(f"cannot read {n} samples; n must be 0 or more")
-        end = self._end
-        return self.view(max(self.start, end - n), end)
+        end = self._end  # before `start`: a writer between the two lines then leaves both held
+        start = self.start
+        return self.view(end - n if n < end - start else start, end)
 
     def consume(self, n: int) -> int:
         """Let go of the oldest ``n`` samples, or of all if fewer are held; returns how many.

@@ -13,7 +13,7 @@ The Python package ``ddsketch`` adds one value at a time; here a batch is binned
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -110,14 +110,15 @@ class QuantileSketch:
         self._zeros += len(values) - len(positive)
         self._count(self._binned(positive))
 
-    def _binned(self, positive: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    def _binned(self, positive: NDArray[np.float64]) -> Iterable[tuple[int, int]]:
+        """Indices of the bins that ``positive`` falls into, and how many of its values do."""
         if not len(positive):
-            return
+            return ()
         indices = positive.view(np.int64) >> self._shift
-        lowest = int(indices.min())
+        lowest = indices.min()
         counts = np.bincount(indices - lowest)  # a thousand octaves at most, some bins in each
-        for offset in np.flatnonzero(counts).tolist():
-            yield lowest + offset, int(counts[offset])
+        used = np.flatnonzero(counts)
+        return zip((used + lowest).tolist(), counts[used].tolist(), strict=True)
 
     def _count(self, counts: Iterable[tuple[int, int]]) -> None:
         bins = self._bins

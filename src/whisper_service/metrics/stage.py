@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -37,9 +36,9 @@ class Stage:
         "pending",
     )
 
-    def __init__(self, capacity: int, log: Callable[[int], None]) -> None:
+    def __init__(self, capacity: int, log: Callable[[float], None]) -> None:
         self.pending: list[float] = []
-        self.log_at = sys.maxsize  # ns on the clock of perf_counter_ns
+        self.log_at = math.inf  # s, on the clock of perf_counter
         self.count = 0
         self._log = log
         self._lock = threading.Lock()
@@ -51,7 +50,7 @@ class Stage:
         self._largest = 0.0
         self._sketch = QuantileSketch()
 
-    def tend(self, now: int) -> None:
+    def tend(self, now: float) -> None:
         """Do what is due after a measurement: take in a full batch, write the log."""
         if len(self.pending) >= BATCH:
             self.drain()
