@@ -94,20 +94,28 @@ def test_the_default_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("bfloat16", "vnni", "d_model", "expected"),
+    ("bfloat16", "vnni", "tiles", "d_model", "expected"),
     [
-        (True, True, 192, "bfloat16"),
-        (True, True, 384, "int8"),
-        (False, True, 192, "int8"),
-        (True, False, 1280, "bfloat16"),
-        (False, False, 512, "float32"),
+        (True, True, True, 192, "bfloat16"),
+        (True, True, True, 384, "int8_bfloat16"),
+        (True, True, False, 384, "int8"),
+        (False, True, False, 192, "int8"),
+        (True, False, False, 1280, "bfloat16"),
+        (False, False, False, 512, "float32"),
     ],
 )
 def test_auto_takes_what_the_cpu_is_good_at(
-    bfloat16: bool, vnni: bool, d_model: int, expected: str, monkeypatch: pytest.MonkeyPatch
+    *,
+    bfloat16: bool,
+    vnni: bool,
+    tiles: bool,
+    d_model: int,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(load, "has_bfloat16", lambda: bfloat16)
     monkeypatch.setattr(load, "has_int8", lambda: vnni)
+    monkeypatch.setattr(load, "has_matrix_tiles", lambda: tiles)
     assert load.fastest_compute_type(d_model) == expected
 
 

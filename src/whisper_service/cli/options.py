@@ -39,6 +39,7 @@ class ComputeType(StrEnum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     int8 = "int8"
+    int8_bfloat16 = "int8_bfloat16"
 
 
 class Device(StrEnum):
@@ -240,13 +241,13 @@ Rate: TypeAlias = Annotated[
         min=1000,
         max=768_000,
         metavar="HZ",
-        help="Sample rate of raw PCM on stdin (else its container says).",
+        help="Sample rate of raw PCM, on stdin or in a file (a container says it itself).",
         rich_help_panel=_INPUT,
     ),
 ]
 EncodingOption: TypeAlias = Annotated[
     Encoding | None,
-    typer.Option("--encoding", help="Samples of raw PCM on stdin.", rich_help_panel=_INPUT),
+    typer.Option("--encoding", help="Samples of raw PCM.", rich_help_panel=_INPUT),
 ]
 Channels: TypeAlias = Annotated[
     int | None,
@@ -254,7 +255,7 @@ Channels: TypeAlias = Annotated[
         min=1,
         max=64,
         metavar="N",
-        help="Channels of raw PCM on stdin, mixed to one.",
+        help="Channels of raw PCM, mixed to one.",
         rich_help_panel=_INPUT,
     ),
 ]

@@ -21,6 +21,7 @@ Node = Any
 
 EPSILON = 1e-5  # of every layer norm, torch's default
 MASKED = -1e9  # added to the score of a position that must not be seen; finite in bfloat16 too
+_END = np.iinfo(np.int64).max  # of a slice: as far as there is
 
 
 def indices(*values: int) -> Node:
@@ -55,12 +56,31 @@ def quantized(weight: FloatArray) -> Node:
     return ops.multiply(ops.convert(ops.constant(rounded), "f32"), ops.constant(scale))
 
 
+def halved(weight: FloatArray) -> Node:
+    """float16 weight, half the bytes of float32 and finer than the bfloat16 it is computed in.
+
+    The mark is that of ``ov::mark_as_decompression``: without it the CPU plugin folds the
+    conversion back to float32. Weights beyond float16's range stay float32.
+    """
+    with np.errstate(over="ignore"):
+        half = weight.astype(np.float16)
+    if not np.isfinite(half).all():
+        return ops.constant(weight)
+    node = ops.convert(ops.constant(half), "f32")
+    node.get_rt_info()["decompression_0"] = ""
+    return node
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Makes the layers of one checkpoint, its matrices in INT8 if ``int8``."""
+    """Makes the layers of one checkpoint, its matrices in INT8 if ``int8``.
+
+    ``half`` keeps what would be float32 in float16, for graphs that compute in bfloat16.
+    """
 
     checkpoint: Checkpoint
     int8: bool = False
+    half: bool = False
 
     def tensor(self, name: str) -> FloatArray:
         return self.checkpoint.tensor(name)
@@ -70,7 +90,7 @@ class Blocks:
 
     def matrix(self, weight: FloatArray) -> Node:
         """Constant for ``project``: ``[out, in]``."""
-        return quantized(weight) if self.int8 else ops.constant(weight)
+        return quantized(weight) if self.int8 else self._float(weight)
 
     def project(self, x: Node, weight: FloatArray, bias: FloatArray | None = None) -> Node:
         """``x Wᵀ + b`` for ``x [..., in]``."""
@@ -96,9 +116,31 @@ class Blocks:
 
     def convolution(self, x: Node, name: str, stride: int) -> Node:
         """``gelu(conv(x))`` with kernel 3, padding 1, for ``x [batch, channels, time]``."""
-        weight, bias = self.constant(f"{name}.weight"), self.tensor(f"{name}.bias")
+        weight, bias = self._float(self.tensor(f"{name}.weight")), self.tensor(f"{name}.bias")
         y = ops.convolution(x, weight, [stride], [1], [1], [1])
         return ops.gelu(ops.add(y, ops.constant(bias[None, :, None])), "erf")
+
+    def convolution_as_product(self, x: Node, name: str, stride: int) -> Node:
+        """As ``convolution`` for ``x [batch, time, channels]``; INT8 is kept in products only.
+
+        The time must be a multiple of ``stride``.
+        """
+        weight = self.tensor(f"{name}.weight").transpose(0, 2, 1)  # [out, kernel, in]
+        rows = np.ascontiguousarray(weight).reshape(len(weight), -1)
+        y = self.project(_neighbours(x, stride), rows, self.tensor(f"{name}.bias"))
+        return ops.gelu(y, "erf")
+
+    def _float(self, weight: FloatArray) -> Node:
+        return halved(weight) if self.half else ops.constant(weight)
+
+
+def _neighbours(x: Node, stride: int) -> Node:
+    """Each ``stride``-th position with the one before and the one after: ``[B, T/stride, 3·C]``."""
+    padded = ops.pad(x, indices(0, 1, 0), indices(0, 1, 0), "constant", number(0))
+    ends = indices(-2), indices(-1), indices(_END)
+    steps, axes = indices(stride), indices(1)
+    parts = [ops.slice(padded, indices(k), end, steps, axes) for k, end in enumerate(ends)]
+    return ops.concat(parts, 2)
 
 
 def split_heads(x: Node, heads: int, head_size: int) -> Node:
@@ -112,22 +154,21 @@ def join_heads(x: Node, width: int) -> Node:
     return ops.reshape(ops.transpose(x, indices(0, 2, 1, 3)), indices(0, 0, width), True)
 
 
-def encoder(checkpoint: Checkpoint, *, int8: bool) -> Any:
+def encoder(checkpoint: Checkpoint, *, int8: bool, half: bool = False) -> Any:
     """Encoder graph for windows of any even length, unequal in one batch.
 
     Inputs: ``mel [B, n_mels, T]``, exactly 0 beyond each row's content; ``content [B, 1, T]``, 1 on
     content and 0 beyond (conv1's output is multiplied by it: otherwise GELU of its bias would
     leak into the last content frame through conv2); ``mask [B, 1, 1, T/2]``, 0 on content and
-    ``MASKED`` beyond; ``positions [1, T/2, d]``. Output: ``[B, T/2, d]``.
+    ``MASKED`` beyond; ``positions [1, T/2, d]``. Output: ``[B, T/2, d]``. ``half``: as in
+    ``Blocks``.
     """
-    c, blocks = checkpoint.config, Blocks(checkpoint, int8)
+    c, blocks = checkpoint.config, Blocks(checkpoint, int8, half)
     mel = parameter("mel", (-1, c.n_mels, -1))
     content = parameter("content", (-1, 1, -1))
     mask = parameter("mask", (-1, 1, 1, -1))
     positions = parameter("positions", (1, -1, c.d_model))
-    x = ops.multiply(blocks.convolution(mel, "encoder.conv1", 1), content)
-    x = ops.transpose(blocks.convolution(x, "encoder.conv2", 2), indices(0, 2, 1))
-    x = ops.add(x, positions)
+    x = ops.add(_convolutions(blocks, mel, content), positions)
     attend = _self_attention(c.encoder_heads, c.d_model, mask)
     for i in range(c.encoder_layers):
         layer = f"encoder.layers.{i}"
@@ -135,6 +176,17 @@ def encoder(checkpoint: Checkpoint, *, int8: bool) -> Any:
         x = blocks.feed_forward(x, layer)
     x = blocks.norm(x, "encoder.layer_norm")
     return model([x], [mel, content, mask, positions], "encoder")
+
+
+def _convolutions(blocks: Blocks, mel: Node, content: Node) -> Node:
+    """``[B, n_mels, T] → [B, T/2, d]``."""
+    by_time = indices(0, 2, 1)
+    if blocks.int8:
+        mel, content = ops.transpose(mel, by_time), ops.transpose(content, by_time)
+        x = ops.multiply(blocks.convolution_as_product(mel, "encoder.conv1", 1), content)
+        return blocks.convolution_as_product(x, "encoder.conv2", 2)
+    x = ops.multiply(blocks.convolution(mel, "encoder.conv1", 1), content)
+    return ops.transpose(blocks.convolution(x, "encoder.conv2", 2), by_time)
 
 
 def _self_attention(heads: int, width: int, mask: Node) -> Callable[[Blocks, Node, str], Node]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from whisper_service.engine.graph import (
+    MASKED,
     Blocks,
     Node,
     indices,
@@ -25,6 +26,7 @@ from whisper_service.engine.graph import (
 from whisper_service.engine.graph_vocabulary import Vocabulary
 from whisper_service.engine.openvino_runtime import ops, types
 from whisper_service.models.checkpoint import Checkpoint
+from whisper_service.types import FloatArray
 
 EXACT = 16  # best classes whose logits are computed again in float32 under bfloat16
 OUTPUTS = ("classes", "logits", "normalizer", "special", "attention", "columns")
@@ -32,7 +34,7 @@ OUTPUTS = ("classes", "logits", "normalizer", "special", "attention", "columns")
 
 def cross_attention(checkpoint: Checkpoint, *, int8: bool, kind: Any) -> Any:
     """Graph from ``states [B, T, d]`` to k0, v0, k1 and so on, ``[B, heads, T, size]`` each."""
-    c, blocks = checkpoint.config, Blocks(checkpoint, int8)
+    c, blocks = checkpoint.config, Blocks(checkpoint, int8, half=kind == types.bf16)
     states = parameter("states", (-1, -1, c.d_model))
     outputs = []
     for i in range(c.decoder_layers):
@@ -74,7 +76,7 @@ def decoder(checkpoint: Checkpoint, vocabulary: Vocabulary, *, int8: bool, kind:
     no-speech; ``attention [B, K, T]``, mean cross-attention of the alignment heads; ``columns
     [2·layers, B, heads, S, size]``, the new part of the cache (k0, v0, k1, …), of type ``kind``.
     """
-    c, blocks = checkpoint.config, Blocks(checkpoint, int8)
+    c, blocks = checkpoint.config, Blocks(checkpoint, int8, half=kind == types.bf16)
     inputs = _Inputs(
         parameter("x", (-1, -1, c.d_model)),
         parameter("self_mask", (-1, 1, -1, -1)),
@@ -182,11 +184,30 @@ class _Scores:
 def _scores(blocks: Blocks, x: Node, vocabulary: Vocabulary, rules: Node) -> _Scores:
     weights = blocks.matrix(vocabulary.weights)
     logits = ops.matmul(x, weights, False, True)
-    counts = ops.gather(ops.constant(vocabulary.log_counts), rules, indices(0))
+    counts = _log_counts(vocabulary.log_counts, rules)
     weighted = ops.add(logits, counts)
     top = ops.reduce_max(weighted, indices(-1), True)
     total = ops.reduce_sum(ops.exp(ops.subtract(weighted, top)), indices(-1), True)
     return _Scores(weights, logits, counts, _banned_out(logits, counts), top, total)
+
+
+def _log_counts(table: FloatArray, rules: Node) -> Node:
+    """Rows of the ``table``, ``[B, K, classes]``.
+
+    Entries are held in a byte each, allowed or not, behind the last class that counts more than
+    once under any rule. Rows of the vocabulary that a training left equal make one class, which
+    comes early; the published checkpoints have none.
+    """
+    several = np.flatnonzero((table > 0).any(axis=0))
+    first = int(several[-1]) + 1 if len(several) else 0
+    parts = []
+    if first:
+        parts.append(ops.gather(ops.constant(table[:, :first]), rules, indices(0)))
+    if first < table.shape[1]:
+        banned = ops.constant((table[:, first:] == MASKED).astype(np.int8))
+        rows = ops.convert(ops.gather(banned, rules, indices(0)), "f32")
+        parts.append(ops.multiply(rows, number(MASKED)))
+    return ops.concat(parts, -1) if len(parts) > 1 else parts[0]
 
 
 def _banned_out(logits: Node, counts: Node) -> Node:

@@ -21,6 +21,7 @@ from whisper_service.engine.openvino_runtime import (
     SHAPE_CACHE,
     has_bfloat16,
     has_int8,
+    has_matrix_tiles,
     physical_cores,
     types,
 )
@@ -28,8 +29,8 @@ from whisper_service.engine.tokenizer import WhisperTokenizer
 from whisper_service.errors import InvalidOptionError
 from whisper_service.models.checkpoint import Checkpoint, load_checkpoint
 
-PlainComputeType: TypeAlias = Literal["float32", "bfloat16", "int8"]
-ComputeType: TypeAlias = Literal["auto", "float32", "bfloat16", "int8"]
+PlainComputeType: TypeAlias = Literal["float32", "bfloat16", "int8", "int8_bfloat16"]
+ComputeType: TypeAlias = Literal["auto", "float32", "bfloat16", "int8", "int8_bfloat16"]
 Context: TypeAlias = float | Literal["auto", "full"]
 
 SMALL = 256  # d_model up to which the weights of a decoder step stay in the CPU's cache
@@ -69,7 +70,7 @@ def load_engine(
     folder = (Path(cache_dir) if cache_dir else default_cache_dir()) if cache else None
     key = cache_key([checkpoint.fingerprint, precision.name]) if folder else ""
     compiler = _Compiler(GraphCache(folder, key), precision, threads, workers)
-    vocabulary, embedding = tables(checkpoint, int8=precision.int8)
+    vocabulary, embedding = tables(checkpoint, int8=precision.int8_decoder)
     graphs = compiler.graphs(checkpoint, vocabulary)
     info = EngineInfo(
         name=name or checkpoint.name, compute_type=precision.name, threads=threads, workers=workers
@@ -90,12 +91,14 @@ def fastest_compute_type(d_model: int) -> PlainComputeType:
     """What measures fastest on this CPU for a model of this width (table in ``docs/ENGINE.md``).
 
     INT8 wins wherever reading the weights takes the time, which is every published size, if the
-    CPU has instructions for it. For smaller models bfloat16 is as fast and closer to float32.
+    CPU has instructions for it. Where it multiplies tiles of bfloat16 (AMX), the encoder is
+    better off with bfloat16 weights, as expanding INT8 ones takes longer than the products.
+    For smaller models bfloat16 is as fast and closer to float32.
     """
     if has_bfloat16() and d_model <= SMALL:
         return "bfloat16"
     if has_int8():
-        return "int8"
+        return "int8_bfloat16" if has_matrix_tiles() else "int8"
     return "bfloat16" if has_bfloat16() else "float32"
 
 
@@ -112,8 +115,12 @@ class _Precision:
     decoder: Literal["f32", "bf16"]
 
     @property
-    def int8(self) -> bool:
+    def int8_encoder(self) -> bool:
         return self.name == "int8"
+
+    @property
+    def int8_decoder(self) -> bool:
+        return self.name.startswith("int8")
 
     @property
     def cache_kind(self) -> Any:
@@ -122,7 +129,7 @@ class _Precision:
 
 
 def _precision(name: PlainComputeType) -> _Precision:
-    if name == "int8":
+    if name.startswith("int8"):
         return _Precision(name, "bf16" if has_bfloat16() else "f32", "f32")
     hint: Literal["f32", "bf16"] = "bf16" if name == "bfloat16" else "f32"
     return _Precision(name, hint, hint)
@@ -137,8 +144,9 @@ class _Compiler:
 
     def graphs(self, checkpoint: Checkpoint, vocabulary: Vocabulary) -> Graphs:
         p = self.precision
-        encoder = partial(graph.encoder, checkpoint, int8=p.int8)
-        options = {"int8": p.int8, "kind": p.cache_kind}
+        half = p.encoder == "bf16"
+        encoder = partial(graph.encoder, checkpoint, int8=p.int8_encoder, half=half)
+        options = {"int8": p.int8_decoder, "kind": p.cache_kind}
         cross = partial(graph_decoder.cross_attention, checkpoint, **options)
         decoder = partial(graph_decoder.decoder, checkpoint, vocabulary, **options)
         head = partial(graph_language.language_head, checkpoint)
@@ -156,7 +164,7 @@ class _Compiler:
             "INFERENCE_NUM_THREADS": self.threads,
             "INFERENCE_PRECISION_HINT": hint,
             # INT8 weights: activations are quantized on the fly too, in groups along the input.
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32 if self.precision.int8 else 0,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32 if self.precision.int8_decoder else 0,
             "CPU_RUNTIME_CACHE_CAPACITY": SHAPE_CACHE,
             "ENABLE_CPU_PINNING": False,
         }

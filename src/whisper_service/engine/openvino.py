@@ -17,7 +17,6 @@ from whisper_service.engine.openvino_encoder import (
     FRAMES_PER_SECOND,
     OpenVinoEncoded,
     Windows,
-    batches,
     fit,
     padded_states,
 )
@@ -125,7 +124,7 @@ class OpenVinoEngine:
 
     @property
     def compute_type(self) -> str:
-        """``float32``, ``bfloat16`` or ``int8``; never ``auto``."""
+        """``float32``, ``bfloat16``, ``int8`` or ``int8_bfloat16``; never ``auto``."""
         return self._info.compute_type
 
     @property
@@ -159,20 +158,22 @@ class OpenVinoEngine:
             return np.ones((len(spans), 1), np.float32)
         result = np.empty((len(spans), len(self.languages)), np.float32)
         order = sorted(range(len(spans)), key=lambda i: spans[i].end - spans[i].start)
-        for size in batches(len(spans)):
-            chosen, order = order[:size], order[size:]
+        for first in range(0, len(spans), MAX_BATCH):
+            chosen = order[first : first + MAX_BATCH]
             result[chosen] = self._language_batch(head, [spans[i] for i in chosen])
         return result
 
     def _language_batch(self, head: Graph, spans: Sequence[Span]) -> FloatArray:
+        """One call: reading the head's weights costs more than rows of padding."""
+        size = fit(len(spans), BATCHES)
         longest = fit(max(s.end - s.start for s in spans), self._windows.grid)
-        states = np.zeros((len(spans), longest, self._checkpoint.config.d_model), np.float32)
-        mask = np.full((len(spans), 1, longest), MASKED, np.float32)
+        states = np.zeros((size, longest, self._checkpoint.config.d_model), np.float32)
+        mask = np.full((size, 1, longest), MASKED, np.float32)
         for row, span in enumerate(spans):
             length = span.end - span.start
             states[row, :length] = cast(OpenVinoEncoded, span.encoded).states[span.start : span.end]
             mask[row, :, :length] = 0
-        return head.run({"states": states, "mask": mask})[0]
+        return head.run({"states": states, "mask": mask})[0][: len(spans)]
 
     def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         """Decode each request as if it were alone; beam searches run one after the other.
