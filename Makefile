@@ -27,7 +27,7 @@ $(TRAINING)/.ready: training/requirements.txt
 	touch $@
 
 train-demo-model: $(TRAINING)/.ready  ## rebuild the embedded model from nothing (hours; see training/README.md)
-	PYTHONPATH=src $(TRAINING)/bin/python -m training.data --clips 60000
+	PYTHONPATH=src $(TRAINING)/bin/python -m training.data --clips 90000
 	PYTHONPATH=src $(TRAINING)/bin/python -m training.train --helper --steps 12000
 	PYTHONPATH=src $(TRAINING)/bin/python -m training.export build/training/run/last.pt
 

@@ -17,17 +17,20 @@ from training.data import FLOOR, Clip
 from training.grammar import LANGUAGES
 from training.shards import Clips, Power
 
-# share of each kind of window
+# share of each kind of window; the early shares hold nothing long, which costs most and teaches least
 WINDOWS = {
-    "one": 0.50,
-    "two": 0.16,
+    "short": 0.16,
+    "one": 0.34,
+    "two": 0.15,
     "several": 0.08,
     "long": 0.03,
     "languages": 0.16,
     "noise": 0.05,
-    "babble": 0.02,
+    "babble": 0.03,
 }
-PADDED, CUT_END, CUT_START, PROMPTED, TIMED, BAND_8K = 0.02, 0.5, 0.25, 0.12, 0.25, 0.1
+EARLY = WINDOWS | {"one": 0.46, "two": 0.12, "several": 0.02, "long": 0.0}
+PADDED, CUT_END, CUT_START, PROMPTED, TIMED, BAND_8K = 0.03, 0.5, 0.25, 0.12, 0.25, 0.1
+SHORT = (30, 220)  # frames of a short window
 LONGEST = 3000  # frames of 10 ms
 
 
@@ -57,9 +60,9 @@ class Window:
     whole: bool = True  # false where a sentence without word times was involved
 
 
-def draw_window(clips: Clips, rng: random.Random) -> Window:
+def draw_window(clips: Clips, rng: random.Random, shares: dict[str, float]) -> Window:
     """Put a random clean window together."""
-    kind = rng.choices(list(WINDOWS), list(WINDOWS.values()))[0]
+    kind = rng.choices(list(shares), list(shares.values()))[0]
     if kind in ("noise", "babble"):
         frames = 2 * rng.randint(10, 400) if rng.random() < 0.9 else 2 * rng.randint(400, 1500)
         return Window(
@@ -67,7 +70,8 @@ def draw_window(clips: Clips, rng: random.Random) -> Window:
         )
     window = join(clips, plan_languages(kind, rng), rng)
     if window.whole:
-        cut(window, rng)
+        frames = len(window.power)
+        keep(window, *(stretch(frames, rng) if kind == "short" else cut(frames, rng)))
     return window
 
 
@@ -79,7 +83,7 @@ def plan_languages(kind: str, rng: random.Random) -> list[str]:
         return rng.choice(
             [[first, second], [first, second], [first, first, second], [first, second, second]]
         )
-    return [first] * {"one": 1, "two": 2, "several": rng.randint(3, 4), "long": rng.randint(5, 10)}[
+    return [first] * {"short": 1, "one": 1, "two": 2, "several": rng.randint(3, 4), "long": rng.randint(5, 10)}[
         kind
     ]
 
@@ -111,16 +115,24 @@ def join(clips: Clips, languages: list[str], rng: random.Random) -> Window:
     return window
 
 
-def cut(window: Window, rng: random.Random) -> None:
-    """Cut the window at its start, its end, both or neither; only words heard in full remain."""
-    frames = len(window.power)
+def stretch(frames: int, rng: random.Random) -> tuple[int, int]:
+    """A short stretch anywhere, as language identification and first updates see it."""
+    length = min(frames, 2 * rng.randint(SHORT[0] // 2, SHORT[1] // 2))
+    first = 2 * rng.randint(0, (frames - length) // 2)
+    return first, first + length
+
+
+def cut(frames: int, rng: random.Random) -> tuple[int, int]:
+    """Cut a window at its start, its end, both or neither: first and last frame kept."""
     first = 2 * rng.randint(0, frames // 4) if rng.random() < CUT_START else 0
-    last = (
-        2 * rng.randint(first // 2 + 8, frames // 2)
-        if rng.random() < CUT_END and frames > first + 20
-        else frames
-    )
-    if (first, last) == (0, frames):
+    if rng.random() < CUT_END and frames > first + 20:
+        return first, 2 * rng.randint(first // 2 + 8, frames // 2)
+    return first, frames
+
+
+def keep(window: Window, first: int, last: int) -> None:
+    """Keep the frames [first, last) and the words heard in full there."""
+    if (first, last) == (0, len(window.power)):
         return
     window.cut = True
     window.power = window.power[first:last]

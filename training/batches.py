@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.augment import (
+    EARLY,
     LONGEST,
     PADDED,
     PROMPTED,
     TIMED,
+    WINDOWS,
     Spoken,
     Window,
     degrade,
@@ -71,6 +73,7 @@ class Maker:
 
     def __init__(self, spelling: Spelling, phones: list[str]) -> None:
         self.spelling = spelling
+        self.early = False  # leave out what is long
         self.row = {token: row for row, token in enumerate(sorted(spelling.used))}
         self.other = len(self.row)
         self.phone = {name: i for i, name in enumerate(phones)}
@@ -234,8 +237,8 @@ def draw(
     clips: Clips, maker: Maker, noises: tuple[list[Power], list[Power]], rng: random.Random
 ) -> Example:
     """One random example."""
-    window = draw_window(clips, rng)
-    window.padded = rng.random() < PADDED
+    window = draw_window(clips, rng, EARLY if maker.early else WINDOWS)
+    window.padded = not maker.early and rng.random() < PADDED
     mel = degrade(window.power, noises, bool(window.sentences), rng)
     mask_spectrum(mel, rng)
     prompt = clips.draw(window.language, rng)[0].text if rng.random() < PROMPTED else ""

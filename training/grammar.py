@@ -7,13 +7,18 @@ import re
 from functools import cache
 from pathlib import Path
 
+from wordfreq import top_n_list
+
 from whisper_service.evaluation.grammar import Grammar, capitalized, dictionary_words, load_grammar
 
 LANGUAGES = ("en", "es", "fr", "de", "zh")
 TEXT_FOLDER = Path(__file__).parent / "text"
 
+_LETTERS, _HAN = re.compile(r"[^\W\d_]{2,}('[^\W\d_]+)?|[aiyoàéè]"), re.compile("[\u4e00-\u9fff]+")
+
 # share of each kind of sentence in the training data
-KINDS = {"template": 0.34, "salad": 0.36, "mixed": 0.12, "dictionary": 0.18}
+KINDS = {"template": 0.25, "salad": 0.26, "common": 0.27, "mixed": 0.09, "dictionary": 0.13}
+COMMON_WORDS = 6000  # the most frequent words of a language
 
 
 @cache
@@ -34,9 +39,26 @@ def dictionary(language: str) -> list[str]:
     return vocabulary("zh") if language == "zh" else list(dictionary_words(language))
 
 
+@cache
+def common(language: str) -> tuple[list[str], list[float]]:
+    """The most frequent words (wordfreq, all of them lower case) and how often each is drawn.
+
+    Zipf's law is flattened, so that the rarer half is heard too. A word that the dictionary has
+    only with a capital gets it: nouns in German, names.
+    """
+    known, pattern = set(dictionary(language)), _HAN if language == "zh" else _LETTERS
+    found = [word for word in top_n_list(language, COMMON_WORDS) if pattern.fullmatch(word)]
+    names = {word: word.capitalize() for word in found}
+    words = [names[w] if names[w] in known and w not in known else w for w in found]
+    return words, [(rank + 20) ** -0.5 for rank in range(len(words))]
+
+
 def sentence(language: str, rng: random.Random) -> tuple[str, str]:
     """Draw (text, kind)."""
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+    if kind == "common":
+        words = rng.choices(*common(language), k=rng.randint(3, 9))
+        return _punctuate(language, words, rng), kind
     if kind == "template":
         return grammar(language).sentence(rng), kind
     if kind == "dictionary":

@@ -29,15 +29,15 @@ class Helper:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.gradients = [torch.zeros_like(p).share_memory_() for p in self.parameters]
         self.parts = torch.zeros(len(PARTS)).share_memory_()
-        self.step = torch.zeros(1, dtype=torch.long).share_memory_()
+        self.step = torch.zeros(2, dtype=torch.long).share_memory_()  # and whether it is early
         self.ready = context.Event()
         arguments = (model, self.gradients, self.parts, self.step, self.ready, shards, out, seed)
         self.process = context.Process(target=work, args=arguments, daemon=True)
         self.process.start()
 
-    def collect(self, step: int) -> Tensor | None:
+    def collect(self, step: int, early: bool) -> Tensor | None:
         """Average the helper's gradient into the parameters' if it has one; returns its losses."""
-        self.step[0] = step
+        self.step[0], self.step[1] = step, early
         if not self.ready.is_set():
             return None
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
@@ -68,15 +68,16 @@ def work(
 
     torch.set_num_threads(1)
     parent = os.getppid()
-    source = batches(
-        shards, Maker(load_spelling(PACKAGE_FOLDER, out / "used.json"), model.phones), seed
-    )
+    maker = Maker(load_spelling(PACKAGE_FOLDER, out / "used.json"), model.phones)
+    maker.early = True
+    source = batches(shards, maker, seed)
     objective = Objective(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     while os.getppid() == parent:
         for parameter in parameters:
             parameter.grad = None
-        values = objective.backward(next(source), int(step))
+        maker.early = bool(step[1])
+        values = objective.backward(next(source), int(step[0]))
         while ready.is_set() and os.getppid() == parent:
             time.sleep(0.01)
         for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 VOCABULARY = 51865
 START = 50258  # <|startoftranscript|> of this vocabulary
+SHORT = 350  # up to here plain products beat the fused operator on a CPU in bfloat16 (its backward)
 ALIGNMENT_HEADS = ((-1, 0), (-1, 1), (-2, 0))  # (decoder layer from the end, head)
 
 
@@ -55,9 +56,16 @@ class Attention(nn.Module):
         self, x: Tensor, kv: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool = False
     ) -> Tensor:
         """Attend from x [B, N, d]; mask [B or 1, 1, N or 1, M] is true where allowed."""
-        y = F.scaled_dot_product_attention(
-            self.split(self.q_proj(x)), *kv, attn_mask=mask, is_causal=causal
-        )
+        q = self.split(self.q_proj(x))
+        if max(q.shape[2], kv[0].shape[2]) > SHORT:
+            y = F.scaled_dot_product_attention(q, *kv, attn_mask=mask, is_causal=causal)
+        else:
+            scores = (q * q.shape[-1] ** -0.5) @ kv[0].transpose(2, 3)
+            if causal:
+                mask = torch.ones(scores.shape[2:], dtype=torch.bool, device=x.device).tril()
+            if mask is not None:
+                scores = scores + torch.where(mask, 0.0, -1e4).to(scores.dtype)
+            y = scores.softmax(-1) @ kv[1]
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
     def with_weights(
@@ -162,9 +170,9 @@ class Decoder(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """Float32 logits [..., n + 1] of states [..., d]; the last class sums all unused tokens."""
-        scores = (states @ self.rows.t()).float()
-        unused = scores[..., -1:] + math.log(VOCABULARY - self.rows.shape[0] + 1)
-        return torch.cat([scores[..., :-1], unused], -1)
+        bias = torch.zeros(len(self.rows), dtype=states.dtype, device=states.device)
+        bias[-1] = math.log(VOCABULARY - len(self.rows) + 1)
+        return F.linear(states, self.rows, bias).float()
 
 
 class Whisper(nn.Module):

@@ -94,7 +94,7 @@ def _train(folder: Path, steps: int) -> None:
     sizes = ("--width", "128", "--encoder-layers", "2", "--decoder-layers", "2")
     _module(
         "training.train",
-        *("--shards", folder / "shards", "--out", folder / "run", "--steps", steps, "--decay", 2),
+        *("--shards", folder / "shards", "--out", folder / "run", "--steps", steps, "--decay", 0.5),
         *("--log-every", 3, "--batch-frames", 2000, *sizes),
     )
 

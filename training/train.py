@@ -1,9 +1,9 @@
 """Train the demo model: ``python -m training.train --shards FOLDER --out FOLDER [--init FOLDER]``.
 
-Resumable: started again with the same ``--out`` it goes on from the last checkpoint. The
-learning rate warms up, stays, and falls to zero over the last ``--decay`` steps (counted from
-``--steps``, or from the moment the file ``OUT/decay`` appears, so that a run can end early).
-``OUT`` holds ``last.pt``, ``log.csv``, ``curve.png`` and ``used.json``.
+Resumable: started again with the same ``--out`` it goes on from the last checkpoint. A run is
+over after ``--steps`` or ``--minutes`` of its own time, whichever comes first (on a shared machine
+the minutes are what is known); the learning rate warms up, stays, and falls to zero over the last
+``--decay`` share of it. Long windows come in after ``EARLY_SHARE`` of the run. ``OUT`` holds ``last.pt``, ``log.csv``, ``curve.png`` and ``used.json``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ from training.objective import PARTS, Objective
 from training.spelling import find_used, load_spelling
 
 SAVE_EVERY = 250
+EARLY_SHARE = 0.6
 COLUMNS = ("step", "seconds", "rate", *PARTS)
 
 
@@ -44,9 +46,9 @@ def optimizers(model: Whisper, rate: float) -> list[torch.optim.Optimizer]:
     ]
 
 
-def rate_factor(step: int, warmup: int, decay_from: int, decay: int) -> float:
-    """Share of the peak learning rate at a step."""
-    return min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, 1 - (step - decay_from) / decay))
+def rate_factor(step: int, done: float, args: argparse.Namespace) -> float:
+    """Share of the peak learning rate at a step, when a share ``done`` of the run is over."""
+    return min(1.0, (step + 1) / args.warmup) * min(1.0, max(0.0, (1 - done) / args.decay))
 
 
 def phone_names(shards: Path, at_least: int = 200) -> list[str]:
@@ -59,8 +61,8 @@ def phone_names(shards: Path, at_least: int = 200) -> list[str]:
 
 def prepare(
     args: argparse.Namespace,
-) -> tuple[Whisper, list[torch.optim.Optimizer], int, int | None]:
-    """Model, optimizers, step and start of the decay: resumed, warm-started or new."""
+) -> tuple[Whisper, list[torch.optim.Optimizer], int, float]:
+    """Model, optimizers, step and seconds spent: resumed, warm-started or new."""
     last = args.out / "last.pt"
     if last.exists():
         model, stored = load(last)
@@ -68,7 +70,7 @@ def prepare(
         opts = optimizers(model, args.rate)
         for opt, state in zip(opts, stored["optimizers"], strict=True):
             opt.load_state_dict(state)
-        return model, opts, stored["step"], stored["decay_from"]
+        return model, opts, stored["step"], stored["spent"]
     spelling = load_spelling(PACKAGE_FOLDER)
     used = sorted(find_used(spelling))
     (args.out / "used.json").write_text(json.dumps(used))
@@ -85,7 +87,7 @@ def prepare(
         )
         spread_times(model)
     model.to(args.device)
-    return model, optimizers(model, args.rate), 0, None
+    return model, optimizers(model, args.rate), 0, 0.0
 
 
 @torch.no_grad()
@@ -101,40 +103,44 @@ def train(args: argparse.Namespace) -> None:
     """Run until the learning rate has fallen to zero."""
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    model, opts, step, decay_from = prepare(args)
+    model, opts, step, spent = prepare(args)
     if args.helper:
         model.share_memory()
-    objective = Objective(model)
-    source = batches(args.shards, make_maker(args.out, model), args.seed + step, args.batch_frames)
+    objective, maker = Objective(model), make_maker(args.out, model)
+    source = batches(args.shards, maker, args.seed + step, args.batch_frames)
     helper = None
     if args.helper:
         helper = Helper(model, args.shards, args.out, args.seed + step + 500_000)
-    log, began, sums, count = args.out / "log.csv", time.time(), torch.zeros(len(PARTS)), 0
+    log, began, sums, count = args.out / "log.csv", time.time() - spent, torch.zeros(len(PARTS)), 0
     bar = tqdm(total=args.steps, initial=step, unit="step", smoothing=0.02)
-    while step < (decay_from or args.steps - args.decay) + args.decay:
-        if decay_from is None and (args.out / "decay").exists():
-            decay_from = step
-        factor = rate_factor(step, args.warmup, decay_from or args.steps - args.decay, args.decay)
+    while (done := share_done(step, time.time() - began, args)) < 1:
+        maker.early = done < EARLY_SHARE
+        rate = args.rate * rate_factor(step, done, args)
         sums += objective.backward(next(source), step)
         count += 1
         if helper is not None:
-            parts = helper.collect(step)
+            parts = helper.collect(step, maker.early)
             if parts is not None:
                 sums, count = sums + parts, count + 1
-        update(model, opts, args.rate * factor)
+        update(model, opts, rate)
         step += 1
         bar.update()
         if step % args.log_every == 0:
             means = dict(zip(PARTS, (sums / count).tolist(), strict=True))
-            write_log(log, step, time.time() - began, args.rate * factor, means)
+            write_log(log, step, time.time() - began, rate, means)
             bar.set_postfix({"batches": count, **{k: f"{v:.3f}" for k, v in means.items()}})
             sums, count = torch.zeros(len(PARTS)), 0
         if step % SAVE_EVERY == 0:
-            store(args.out, model, opts, step, decay_from)
+            store(args.out, model, opts, step, time.time() - began)
     if helper is not None:
         helper.stop()
-    store(args.out, model, opts, step, decay_from)
+    store(args.out, model, opts, step, time.time() - began)
     draw_curve(log)
+
+
+def share_done(step: int, seconds: float, args: argparse.Namespace) -> float:
+    """How much of the run is over, by steps or by time."""
+    return max(step / args.steps, seconds / (60 * args.minutes))
 
 
 def make_maker(out: Path, model: Whisper) -> Maker:
@@ -154,11 +160,11 @@ def update(model: Whisper, opts: list[torch.optim.Optimizer], rate: float) -> No
 
 
 def store(
-    out: Path, model: Whisper, opts: list[torch.optim.Optimizer], step: int, decay_from: int | None
+    out: Path, model: Whisper, opts: list[torch.optim.Optimizer], step: int, spent: float
 ) -> None:
     """Write the checkpoint that a run resumes from."""
     states = [opt.state_dict() for opt in opts]
-    save(model, out / "last.pt", step=step, decay_from=decay_from, optimizers=states)
+    save(model, out / "last.pt", step=step, spent=spent, optimizers=states)
 
 
 def write_log(path: Path, step: int, seconds: float, rate: float, means: dict[str, float]) -> None:
@@ -198,8 +204,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/training/run"))
     parser.add_argument("--init", type=Path, help="model folder whose weights to start from")
     parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end the run after that")
     parser.add_argument(
-        "--decay", type=int, default=2_000, help="last steps, over which the rate falls to zero"
+        "--decay", type=float, default=0.45, help="last share of the run: the rate falls to zero"
     )
     parser.add_argument("--warmup", type=int, default=300)
     parser.add_argument("--rate", type=float, default=8e-4, help="peak learning rate")
