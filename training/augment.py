@@ -17,7 +17,7 @@ from training.data import FLOOR, Clip
 from training.grammar import LANGUAGES
 from training.shards import Clips, Power
 
-# share of each kind of window; the early shares hold nothing long, which costs most and teaches least
+# Share of each kind of window. The early ones hold nothing long, which costs most and teaches least.
 WINDOWS = {
     "short": 0.16,
     "one": 0.34,
@@ -83,9 +83,8 @@ def plan_languages(kind: str, rng: random.Random) -> list[str]:
         return rng.choice(
             [[first, second], [first, second], [first, first, second], [first, second, second]]
         )
-    return [first] * {"short": 1, "one": 1, "two": 2, "several": rng.randint(3, 4), "long": rng.randint(5, 10)}[
-        kind
-    ]
+    counts = {"two": 2, "several": rng.randint(3, 4), "long": rng.randint(5, 10)}
+    return [first] * counts.get(kind, 1)
 
 
 def join(clips: Clips, languages: list[str], rng: random.Random) -> Window:

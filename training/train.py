@@ -3,7 +3,8 @@
 Resumable: started again with the same ``--out`` it goes on from the last checkpoint. A run is
 over after ``--steps`` or ``--minutes`` of its own time, whichever comes first (on a shared machine
 the minutes are what is known); the learning rate warms up, stays, and falls to zero over the last
-``--decay`` share of it. Long windows come in after ``EARLY_SHARE`` of the run. ``OUT`` holds ``last.pt``, ``log.csv``, ``curve.png`` and ``used.json``.
+``--decay`` share of it. Long windows come in after ``EARLY_SHARE`` of the run. ``OUT`` holds
+``last.pt``, ``log.csv``, ``curve.png`` and ``used.json``.
 """
 
 from __future__ import annotations
