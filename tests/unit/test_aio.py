@@ -176,3 +176,200 @@ def test_close_gives_up_what_is_left():
             await stream.push(chunk())
 
     run(main())
+
+
+# one task that reads and flushes
+
+
+class Talkative(Recorder):
+    """Brings ``count`` events for each chunk, and as many at the end."""
+
+    def __init__(self, count, **more):
+        super().__init__(**more)
+        self.count = count
+
+    def feed(self, chunk):
+        return super().feed(chunk) * self.count
+
+    def finish(self):
+        return super().finish() * self.count
+
+
+async def rest_of(stream):
+    return [e.samples async for e in stream]
+
+
+def test_a_flush_waits_for_no_reader():
+    async def main():
+        async with AsyncStream(Talkative(5), max_events=2) as stream:
+            await stream.push(chunk())
+            await stream.push(chunk())
+            await stream.flush()
+            received = stream.stream.received
+            await stream.end_input()
+            return received, stream.pending, await rest_of(stream)
+
+    received, pending, events = run(main())
+    assert (received, pending) == (3200, 0)
+    assert events == [1600] * 5 + [3200] * 5 + [-1] * 5
+
+
+def test_a_flush_lets_a_worker_go_on_that_waits_for_the_reader_already():
+    async def main():
+        async with AsyncStream(Talkative(5), max_events=2) as stream:
+            await stream.push(chunk())
+            await asyncio.sleep(0.05)
+            assert stream.pending == 1600
+            await stream.flush()
+            assert stream.pending == 0
+            await stream.end_input()
+            return await rest_of(stream)
+
+    assert run(main()) == [1600] * 5 + [-1] * 5
+
+
+def test_one_task_may_flush_after_every_event_it_reads():
+    async def main():
+        async with AsyncStream(Talkative(3), max_events=2) as stream:
+            await stream.push(chunk())
+            seen = []
+            async for event in stream:
+                seen.append(event.samples)
+                if len(seen) in (2, 4):
+                    stream.push_nowait(chunk())
+                await stream.flush()
+                if len(seen) == 6:
+                    await stream.end_input()
+            return seen
+
+    assert run(main()) == [1600] * 3 + [3200] * 3 + [4800] * 3 + [-1] * 3
+
+
+def test_a_flush_after_the_end_waits_for_the_last_event_but_for_no_reader():
+    async def main():
+        async with AsyncStream(Talkative(5), max_events=2) as stream:
+            await stream.push(chunk())
+            await stream.end_input()
+            await stream.flush()
+            kept = len(stream._state.events)
+            return kept, await rest_of(stream)
+
+    kept, events = run(main())
+    assert kept == len(events) == 10
+
+
+def test_events_beyond_the_bound_hold_the_producer_until_they_are_read():
+    async def main():
+        async with AsyncStream(Talkative(5), max_events=2) as stream:
+            await stream.push(chunk())
+            await stream.flush()
+            with pytest.raises(OverloadedError, match="5 events wait already; read them"):
+                stream.push_nowait(chunk())
+            waiting = asyncio.create_task(stream.push(chunk()))
+            reader = stream.__aiter__()
+            for _ in range(2):
+                await anext(reader)
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            await anext(reader)
+            await waiting
+            await stream.flush()
+            await stream.end_input()
+            return await rest_of(stream)
+
+    assert run(main()) == [1600] * 2 + [3200] * 5 + [-1] * 5
+
+
+def test_audio_pushed_after_a_flush_waits_for_the_reader_again():
+    async def main():
+        async with AsyncStream(Talkative(2), max_events=4, max_pending=60) as stream:
+            await stream.push(chunk())
+            await stream.flush()
+            for _ in range(4):
+                await stream.push(chunk())
+            await asyncio.sleep(0.05)
+            behind, kept = stream.pending, len(stream._state.events)
+            await stream.end_input()
+            return behind, kept, await rest_of(stream)
+
+    behind, kept, events = run(main())
+    assert (behind, kept) == (3 * 1600, 4)
+    assert len(events) == 2 * 6
+
+
+def test_a_flush_given_up_leaves_a_stream_that_works():
+    async def main():
+        gate = threading.Event()
+        async with AsyncStream(Talkative(3, gate=gate), max_events=2) as stream:
+            await stream.push(chunk())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(stream.flush(), 0.02)
+            gate.set()
+            await stream.flush()
+            await stream.end_input()
+            return await rest_of(stream)
+
+    assert run(main()) == [1600] * 3 + [-1] * 3
+
+
+# ends that come while somebody waits
+
+
+def test_an_error_wakes_the_producer_although_nobody_reads():
+    async def main():
+        recorder = Talkative(2)
+        async with AsyncStream(recorder, max_events=2, max_pending=0.1) as stream:
+            await stream.push(chunk())
+            await stream.flush()
+            recorder.fail = True
+            await stream.push(chunk())
+            with pytest.raises(InvalidAudioError):
+                await stream.push(chunk())
+            with pytest.raises(InvalidAudioError):
+                await stream.flush()
+
+    run(main())
+
+
+def test_a_closed_stream_wakes_the_producer_and_the_reader():
+    async def main():
+        stream = AsyncStream(Talkative(5), max_events=2)
+        await stream.push(chunk())
+        await stream.flush()
+        producer = asyncio.create_task(stream.push(chunk()))
+        await asyncio.sleep(0)
+        async with stream:
+            await stream.end_input()
+            with pytest.raises(StreamClosedError):
+                await producer
+            for _ in range(5):
+                await anext(stream.__aiter__())
+            await asyncio.sleep(0.05)
+        return await rest_of(stream)
+
+    assert run(main()) == []
+
+
+def test_a_reader_that_waits_ends_when_the_stream_is_closed():
+    async def main():
+        stream = AsyncStream(Recorder())
+        reader = asyncio.create_task(rest_of(stream))
+        await asyncio.sleep(0)
+        await stream.aclose()
+        return await reader
+
+    assert run(main()) == []
+
+
+def test_an_event_is_not_lost_when_its_reader_is_cancelled():
+    async def main():
+        async with AsyncStream(Recorder()) as stream:
+            reader = asyncio.create_task(anext(stream.__aiter__()))
+            await asyncio.sleep(0)
+            await stream.push(chunk())
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            await stream.end_input()
+            return await rest_of(stream)
+
+    assert run(main()) == [1600, -1]
