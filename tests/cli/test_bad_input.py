@@ -126,6 +126,21 @@ def test_raw_samples_without_a_description(transcribe: Command, speech: FloatArr
     assert "--rate" in finished.error
 
 
+def test_a_file_of_raw_samples_without_a_description(transcribe: Command, tmp_path: Path) -> None:
+    file = tmp_path / "talk.pcm"
+    file.write_bytes(bytes(32_000))
+    finished = transcribe(file)
+    assert finished.code == 3
+    assert "hint: for raw samples give --rate and --encoding" in finished.err
+    assert "hint" not in transcribe(tmp_path / "no.pcm").err
+
+
+def test_a_microphone_takes_no_description_of_raw_samples(transcribe: Command) -> None:
+    finished = transcribe("mic", "--rate", "16000")
+    assert finished.code == 2
+    assert "leave them out for mic" in finished.error
+
+
 def test_the_microphone_names_its_extra(
     transcribe: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +160,9 @@ def test_the_microphone_names_its_extra(
         (["--live", "--offline"], "exclude each other"),
         (["--context", "soon"], "--context soon"),
         (["-o", "a.srt", "--output-dir", "b"], "exclude each other"),
+        (["-o", "a.xyz"], "a.xyz ends like no format: use .txt, .srt"),
+        (["--rate", "16000"], "leave out --rate, --encoding and --channels"),
+        (["--encoding", "s16le"], "is no raw PCM"),
     ],
 )
 def test_options_that_cannot_work(
@@ -158,7 +176,7 @@ def test_options_that_cannot_work(
     finished = transcribe(RECORDING, *arguments)
     assert finished.code == 2
     assert message in finished.error
-    assert list(tmp_path.glob("*.srt")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_output_for_two_inputs(transcribe: Command, tmp_path: Path) -> None:

@@ -144,6 +144,17 @@ def test_raw_pcm_is_read_as_described(transcribe: Command, speech: FloatArray) -
     assert json.loads(finished.out)["duration"] == pytest.approx(len(speech) / 16_000, abs=0.001)
 
 
+def test_a_file_of_raw_pcm_is_read_as_described(
+    transcribe: Command, tmp_path: Path, speech: FloatArray
+) -> None:
+    wav, raw = write_wav(tmp_path / "a.wav", speech), tmp_path / "a.pcm"
+    raw.write_bytes(as_s16(speech))
+    expected = transcribe(wav, "--language", FIRST).out
+    finished = transcribe(raw, "--rate", "16000", "--encoding", "s16le", "--language", FIRST)
+    assert finished.code == 0, finished.err
+    assert finished.out == expected != ""
+
+
 def test_a_container_on_stdin_is_recognised(transcribe: Command) -> None:
     finished = transcribe("-", "-f", "json", stdin=RECORDING.read_bytes())
     assert json.loads(finished.out)["duration"] == pytest.approx(TRUTH["seconds"], abs=0.001)
@@ -170,6 +181,10 @@ def test_only_live_files_are_paced(
     assert paced == []
     assert transcribe(file, "--live").out.startswith("[00:00.")
     assert paced == [str(file)]
+    raw = tmp_path / "a.pcm"
+    raw.write_bytes(as_s16(speech))
+    assert transcribe(raw, "--rate", "16000", "--live").out.startswith("[00:00.")
+    assert paced == [str(file), str(raw)]
 
 
 def test_silence_simply_works(transcribe: Command, tmp_path: Path) -> None:

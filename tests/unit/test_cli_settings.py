@@ -82,9 +82,23 @@ def test_modes_exclude_each_other() -> None:
 
 
 def test_the_format_follows_the_option_then_the_name_then_the_mode() -> None:
-    srt, plain = Path("a.SRT"), Path("a.text")
+    srt, plain = Path("a.SRT"), Path("talk")
     assert choose_format(Shape(format=Format.vtt), output=srt, mode="live") is Format.vtt
+    assert choose_format(Shape(format=Format.vtt), output=Path("a.xyz"), mode="live") is Format.vtt
     assert choose_format(Shape(), output=srt, mode="live") is Format.srt
     assert choose_format(Shape(), output=plain, mode="live") is Format.txt
     assert choose_format(Shape(), output=None, mode="offline") is Format.txt
     assert choose_format(Shape(), output=None, mode="live") is None
+
+
+@pytest.mark.parametrize("name", ["out.xyz", "notes/out.text", "out.srt.bak", "talk.2026-05-01"])
+def test_a_name_that_ends_like_no_format_is_refused(name: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        choose_format(Shape(), output=Path(name), mode="offline")
+    expected = "ends like no format: use .txt, .srt, .vtt, .tsv, .json, .jsonl, or --format"
+    assert str(caught.value) == f"{name} {expected}"
+
+
+@pytest.mark.parametrize("name", ["/dev/null", ".hidden", "talk"])
+def test_a_name_without_an_ending_gets_text(name: str) -> None:
+    assert choose_format(Shape(), output=Path(name), mode="live") is Format.txt

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from audio_files import encoded, frequency, sine
 
+from whisper_service.audio.containers import is_container
 from whisper_service.audio.decode import load_audio
 from whisper_service.audio.sources import (
     FileSource,
     MicrophoneSource,
     StdinSource,
-    is_container,
     paced,
 )
 from whisper_service.errors import (
@@ -210,7 +210,7 @@ class FakePortAudio(types.ModuleType):
         raise ValueError(f"No input device matching {device!r}")
 
     def InputStream(self, *, callback, **options):  # noqa: N802
-        self.opened = options
+        self.opened, self.say = options, lambda b: callback(b[:, None], len(b), None, None)
         fake = self
 
         class Stream:
@@ -218,7 +218,7 @@ class FakePortAudio(types.ModuleType):
 
             def __enter__(self):
                 for block in fake.blocks:
-                    callback(block[:, None], len(block), None, None)
+                    fake.say(block)
                 self.active = not fake.unplugged
                 return self
 
@@ -283,6 +283,21 @@ def test_a_listener_who_is_too_slow_loses_the_newest_blocks_and_is_told(micropho
     assert len(samples) == 8_000, "ten blocks of 50 ms"
     assert source.dropped == 8_000
     assert source.warnings == ("0.5 s of Built-in Mic were dropped: this machine is too slow",)
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_what_was_lost_is_told_between_what_was_heard_before_and_after_it(microphone, rate):
+    block = sine(0.05, rate)
+    source, fake = microphone([block] * 15, rate=rate, max_pending=0.5, unplugged=False)
+    heard_by_gap = dict.fromkeys((0, 4_000), 0)  # samples heard, by samples lost before them
+    for chunk in source:
+        if not source._closed:  # nine blocks wait: there is room for one
+            fake.say(block)
+            fake.say(block)
+            source.close()
+        heard_by_gap[source.dropped] += len(chunk)
+    assert heard_by_gap == {0: 8_000, 4_000: 800}, "ten blocks, five lost, one more"
+    assert source.dropped == 4_800, "and one lost after the last"
 
 
 @pytest.mark.parametrize("device", [2, "2", "USB"])

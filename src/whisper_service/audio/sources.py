@@ -11,13 +11,20 @@ import importlib
 import queue
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from whisper_service.audio.containers import MAGIC_BYTES, is_container
 from whisper_service.audio.decode import Decoder
 from whisper_service.audio.pcm import Encoding, PcmDecoder
 from whisper_service.audio.resampler import Resampler
-from whisper_service.errors import AudioDecodeError, InvalidAudioError, MissingDependencyError
+from whisper_service.errors import (
+    AudioDecodeError,
+    InvalidAudioError,
+    InvalidOptionError,
+    MissingDependencyError,
+)
 from whisper_service.types import SAMPLE_RATE, FloatArray
 
 READ = 65_536  # bytes asked for at once; a pipe gives what it has
@@ -57,6 +64,61 @@ class FileSource:
         self.warnings = _decoder_warnings(decoder)
 
 
+class RawFileSource:
+    """A file of raw PCM: samples and nothing that describes them."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        rate: int | None = None,
+        encoding: Encoding | None = None,
+        channels: int | None = None,
+    ) -> None:
+        """Take what is not given as 16 kHz, s16le, mono.
+
+        Raises ``InvalidOptionError`` for a rate, encoding or channel count that cannot be and for
+        a file that says itself what is in it, and ``AudioDecodeError`` for one that cannot be read.
+        """
+        self.name = str(path)
+        self.warnings: tuple[str, ...] = ()
+        self.duration: float | None = None
+        self._path = Path(path)
+        self._open_pcm = partial(_Pcm, rate=rate, encoding=encoding, channels=channels)
+        pcm = self._open_pcm()
+        if self._path.is_fifo():
+            return  # it can be opened only once
+        with self._opened() as file:
+            if self._path.is_file():  # no device
+                self._require_raw(file.read(MAGIC_BYTES))
+                self.duration = self._path.stat().st_size / pcm.bytes_per_second
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        pcm = self._open_pcm()
+        with self._opened() as file:
+            yield from pcm.decode(_Reader(file, self.name))
+        self.warnings = pcm.warnings(self.name)
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._path.open("rb")
+        except FileNotFoundError:
+            raise AudioDecodeError(f"no such file: {self.name}") from None
+        except IsADirectoryError:
+            raise AudioDecodeError(f"{self.name} is a folder; name the files in it") from None
+        except OSError as error:
+            raise AudioDecodeError(f"{self.name} cannot be opened: {error.strerror}") from error
+
+    def _require_raw(self, head: bytes) -> None:
+        if not head:
+            raise AudioDecodeError(f"{self.name} is empty: 0 bytes")
+        if is_container(head, name=self.name):
+            raise InvalidOptionError(
+                f"{self.name} is no raw PCM, it says itself what is in it: "
+                "leave out --rate, --encoding and --channels"
+            )
+
+
 class StdinSource:
     """Raw PCM, or a container recognised by its first bytes, from a pipe."""
 
@@ -79,26 +141,18 @@ class StdinSource:
         self.warnings: tuple[str, ...] = ()
         self._stream = stream
         self._raw = (rate, encoding, channels) != (None, None, None)
-        self._pcm = PcmDecoder(encoding or "s16le", channels or 1)
-        self._resampler = Resampler(rate or SAMPLE_RATE)
+        self._pcm = _Pcm(rate=rate, encoding=encoding, channels=channels)
 
     def __iter__(self) -> Iterator[FloatArray]:
         reader = _Reader(self._stream, self.name)
         return self._samples(reader) if self._raw else self._decoded(reader)
 
     def _samples(self, reader: _Reader) -> Iterator[FloatArray]:
-        received = 0
-        while data := reader.read(READ):
-            received += len(data)
-            yield self._resampler.feed(self._pcm.feed(data))
-        yield self._resampler.finish()
-        if not received:
-            raise InvalidAudioError(f"{self.name} is empty: no audio came")
-        if self._resampler.invalid_samples:
-            self.warnings = (_invalid(self.name, self._resampler.invalid_samples),)
+        yield from self._pcm.decode(reader)
+        self.warnings = self._pcm.warnings(self.name)
 
     def _decoded(self, reader: _Reader) -> Iterator[FloatArray]:
-        head = reader.peek(_MAGIC_BYTES)
+        head = reader.peek(MAGIC_BYTES)
         if not head:
             raise AudioDecodeError(f"{self.name} is empty: no audio came")
         if not is_container(head):
@@ -117,7 +171,8 @@ class MicrophoneSource:
     """A microphone, until :meth:`close` (or the cable is pulled).
 
     Blocks wait in a bounded queue while the listener is busy; at ``max_pending`` seconds new
-    ones are dropped and counted in :attr:`dropped`.
+    ones are dropped. :attr:`dropped` counts what was lost before the piece given out last, so
+    that whoever compares it before taking in a piece knows where the gap lies.
     """
 
     duration: float | None = None
@@ -141,13 +196,19 @@ class MicrophoneSource:
             ) from error
         self.name = str(info["name"])
         self.warnings: tuple[str, ...] = ()
-        self.dropped = 0  # samples at 16 kHz, to the nearest
         self._device = int(info["index"])
         self._rate = int(info["default_samplerate"])
-        self._blocks: queue.Queue[FloatArray | None] = queue.Queue(
+        self._blocks: queue.Queue[tuple[int, FloatArray]] = queue.Queue(
             max(1, round(max_pending / self.BLOCK_SECONDS))
-        )
+        )  # with the device's frames lost before each
+        self._losing = 0  # frames lost since the newest block in the queue; PortAudio's thread's
+        self._lost = 0  # frames lost before what has been given out
         self._closed = False
+
+    @property
+    def dropped(self) -> int:
+        """Samples at 16 kHz, to the nearest, lost before what has been given out."""
+        return round(self._lost * SAMPLE_RATE / self._rate)
 
     def __iter__(self) -> Iterator[FloatArray]:
         resampler = Resampler(self._rate)
@@ -160,11 +221,17 @@ class MicrophoneSource:
                 blocksize=round(self._rate * self.BLOCK_SECONDS),
                 callback=self._hear,
             ) as stream:
-                while (block := self._next(stream)) is not None:
+                while (heard := self._next(stream)) is not None:
+                    lost, block = heard
+                    if lost:
+                        yield resampler.finish()
+                        resampler = Resampler(self._rate)
+                        self._lost += lost
                     yield resampler.feed(block)
         except self._sounddevice.PortAudioError as error:
             raise InvalidAudioError(f"microphone {self.name} failed: {_line(error)}") from error
         yield resampler.finish()
+        self._lost += self._losing
         if self.dropped:
             seconds = self.dropped / SAMPLE_RATE
             self.warnings = (
@@ -184,12 +251,13 @@ class MicrophoneSource:
         if self._closed:
             return
         try:
-            self._blocks.put_nowait(block[:, 0].copy())
+            self._blocks.put_nowait((self._losing, block[:, 0].copy()))
+            self._losing = 0
         except queue.Full:
-            self.dropped += round(frames * SAMPLE_RATE / self._rate)
+            self._losing += frames
 
-    def _next(self, stream: Any) -> FloatArray | None:
-        """The next block; None when there will be none."""
+    def _next(self, stream: Any) -> tuple[int, FloatArray] | None:
+        """The next block and the frames lost before it; None when there will be none."""
         silent_since = time.monotonic()
         while True:
             try:
@@ -228,35 +296,30 @@ def paced(
             yield part
 
 
-_MAGIC_BYTES = 12
-_MAGIC = (  # the first bytes of containers
-    *(b"RIFF", b"RF64", b"riff", b"FORM", b"caff", b".snd"),  # wav, w64, aiff, caf, au
-    *(b"OggS", b"fLaC", b"ID3", b"wvpk", b"#!AMR"),
-    *(b"\x1aE\xdf\xa3", b"FLV\x01", b"0&\xb2u", b"\x00\x00\x01\xba"),  # matroska, flv, asf, mpeg
-)
+class _Pcm:
+    """Raw PCM to samples; what is not given is 16 kHz, s16le, mono."""
 
+    def __init__(
+        self, *, rate: int | None, encoding: Encoding | None, channels: int | None
+    ) -> None:
+        rate, encoding, channels = rate or SAMPLE_RATE, encoding or "s16le", channels or 1
+        self._decoder = PcmDecoder(encoding, channels)
+        self._resampler = Resampler(rate)
+        some = bytes(24 * channels)  # whole frames, whether a sample has 1, 2, 3 or 4 bytes
+        self.bytes_per_second = rate * len(some) // len(PcmDecoder(encoding, channels).feed(some))
 
-def is_container(head: bytes) -> bool:
-    """Whether a stream beginning with these (at least 12) bytes is a known container.
+    def decode(self, reader: _Reader) -> Iterator[FloatArray]:
+        received = 0
+        while data := reader.read(READ):
+            received += len(data)
+            yield self._resampler.feed(self._decoder.feed(data))
+        yield self._resampler.finish()
+        if not received:
+            raise InvalidAudioError(f"{reader.name} is empty: no audio came")
 
-    FFmpeg's own probing is not asked: it takes some raw PCM for an MP3 file.
-    """
-    return (
-        head.startswith(_MAGIC)
-        or head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-        or _mpeg_audio(head)
-    )
-
-
-def _mpeg_audio(head: bytes) -> bool:
-    """An MPEG audio or AAC frame header with no reserved value in it."""
-    if len(head) < 3 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    if head[1] & 0xF6 == 0xF0:  # ADTS: layer 0
-        return head[2] >> 2 & 0xF < 13
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    bit_rate, rate = head[2] >> 4, head[2] >> 2 & 3
-    return version != 1 and layer != 0 and bit_rate not in (0, 15) and rate != 3
+    def warnings(self, name: str) -> tuple[str, ...]:
+        invalid = self._resampler.invalid_samples
+        return (_invalid(name, invalid),) if invalid else ()
 
 
 class _Reader:

@@ -148,12 +148,10 @@ def _pump(
 ) -> InvalidAudioError | None:
     """Feed everything and finish; the error that cut the audio short after it had begun."""
     broken = None
-    dropped = 0
+    told = 0
     try:
         for chunk in interruptible.iterate(audio.chunks):
-            if audio.dropped > dropped:
-                _show(stream.drop(audio.dropped - dropped), views)
-                dropped = audio.dropped
+            told = _tell_lost(audio, stream, views, told=told)
             _show(stream.feed(chunk), views)
             for view in views:
                 view.heard(stream.account.received)
@@ -161,8 +159,16 @@ def _pump(
         if not stream.account.received:
             raise
         broken = error
+    _tell_lost(audio, stream, views, told=told)
     _show(stream.finish(), views)
     return broken
+
+
+def _tell_lost(audio: Input, stream: StreamTranscriber, views: Sequence[View], *, told: int) -> int:
+    """Tell the stream what was lost before the newest chunk, beyond ``told``; all it knows of."""
+    if audio.dropped > told:
+        _show(stream.drop(audio.dropped - told), views)
+    return audio.dropped
 
 
 def _show(events: Iterable[Event], views: Sequence[View]) -> None:

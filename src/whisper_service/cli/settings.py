@@ -70,12 +70,19 @@ def choose_mode(*, live: bool, fast: bool, offline: bool) -> Mode | None:
 
 
 def choose_format(shape: Shape, *, output: Path | None, mode: Mode) -> Format | None:
-    """Return the format to write; ``None``: live captions, a line each."""
+    """Return the format to write; ``None``: live captions, a line each.
+
+    Raises ``InvalidOptionError`` for an output whose name ends like no format.
+    """
     if shape.format is not None:
         return shape.format
     suffix = output.suffix.lower().lstrip(".") if output is not None else ""
     if suffix in Format.__members__:
         return Format(suffix)
+    if output is not None and suffix:
+        raise InvalidOptionError(
+            f"{output} ends like no format: use .{', .'.join(Format)}, or --format"
+        )
     return Format.txt if mode == "offline" or output is not None else None
 
 
