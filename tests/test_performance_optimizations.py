@@ -1,7 +1,7 @@
-"""The performance parts as a user meets them, alone and in the running pipeline.
+"""The performance parts as a user meets them, alone and together in the running transcriber.
 
-Most of it runs on the scripted engine, which really hears (its words are tones); the last class on
-the embedded model and the bundled recording. Details of each part are tested in ``tests/unit`` and
+The transcriber runs on the scripted engine, which really hears (its words are tones); more of it
+stands in ``test_performance_pipeline.py``. Details of each part are tested in ``tests/unit`` and
 ``tests/property``.
 """
 
@@ -9,43 +9,14 @@ import json
 import threading
 import tracemalloc
 from collections import deque
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from whisper_service import (
-    EncoderCache,
-    PerformanceMetrics,
-    RingBuffer,
-    SessionRestartTranscriber,
-    is_meaningful,
-    load_model,
-)
-from whisper_service.engine.base import Span
+from restarts import ALWAYS_RUN, SAID, STAGES, STATISTICS, finished_run, run, transcriber
+from whisper_service import EncoderCache, PerformanceMetrics, RingBuffer, is_meaningful
 from whisper_service.errors import InvalidAudioError, InvalidOptionError
-from whisper_service.evaluation.bench.workload import bundled_clip, stream_options
-from whisper_service.evaluation.replay import replay
-from whisper_service.features import log_mel
-from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
-
-STAGES = (
-    "lid.total",
-    "lid.frame_extract",
-    "lid.encoder",
-    "lid.detect",
-    "lid.smoothing",
-    "vad.buffer_append",
-    "whisper.buffer_read",
-    "whisper.insert_audio",
-    "whisper.infer",
-    "whisper.decode",
-    "total",
-)
-ALWAYS_RUN = tuple(s for s in STAGES if s != "whisper.insert_audio")
-"""Encoding for text alone has nothing to do where LID has encoded the same window before."""
-STATISTICS = {"count", "mean", "min", "max", "p50", "p95", "p99"}
 
 
 def ramp(first, count):
@@ -359,38 +330,9 @@ class TestMeaningfulOutput:
             assert is_meaningful(text) == any(c.isalnum() for c in text)
 
 
-SCRIPT = [
-    *[("hello", 0.4), ("world", 0.4), ("please", 0.4), ("everything", 0.5), ("yes", 0.4)],
-    (None, 1.0),
-    *[("hola", 0.4), ("mundo", 0.4), ("gracias", 0.4), ("buenos", 0.4), ("sí", 0.4)],
-    (None, 1.0),
-]
-SAID = "hello world please everything yes hola mundo gracias buenos sí"
-
-
-def transcriber(**options):
-    return SessionRestartTranscriber(
-        engine=ScriptedEngine(),
-        detector=EnergyVad(),
-        target_languages=["en", "es"],
-        clock=None,
-        **options,
-    )
-
-
-def run(stream, audio=None, chunk=1600):
-    samples = utterance(SCRIPT) if audio is None else audio
-    results = [stream.process(samples[i : i + chunk]) for i in range(0, len(samples), chunk)]
-    results.append(stream.finalize())
-    return "".join(r["text"] for r in results).strip(), results
-
-
 @pytest.fixture(scope="module")
 def finished():
-    stream = transcriber()
-    text, _ = run(stream)
-    assert text == SAID
-    return stream
+    return finished_run()
 
 
 class TestPipeline:
@@ -408,33 +350,11 @@ class TestPipeline:
         assert 0 <= stats["encoder_cache"]["hit_rate"] <= 1
         assert 0 <= stats["buffer_utilization"] <= 1
 
-    def test_statistics_are_json(self, finished):
-        assert json.loads(json.dumps(finished.get_statistics()))["switches"] == 1
-
-    def test_the_summary_is_a_table_of_the_stages(self, finished):
-        summary = finished.get_performance_summary()
-        assert all(stage in summary for stage in ALWAYS_RUN)
-
-    def test_prometheus_metrics_are_valid(self, finished):
-        text = finished.export_prometheus_metrics()
-        families = {f.name: f for f in text_string_to_metric_families(text)}
-        assert all(name.startswith("whisper_service_") for name in families)
-        stages = {
-            s.labels["stage"] for s in families["whisper_service_stage_duration_seconds"].samples
-        }
-        assert set(ALWAYS_RUN) <= stages
-
     def test_one_encoder_pass_serves_many_needs(self, finished):
         stats = finished.get_statistics()
         needs = stats["encoder_cache"]["hits"] + stats["encoder_cache"]["misses"]
         assert stats["encoder_cache"]["hits"] > 0
         assert stats["encoder_cache"]["misses"] < needs
-
-    def test_the_audio_account_adds_up(self, finished):
-        audio = finished.get_statistics()["audio"]
-        parts = sum(audio[k] for k in ("decoded", "skipped_silence", "dropped", "pending"))
-        assert parts == pytest.approx(audio["received"], abs=0.005)
-        assert audio["pending"] == 0
 
     @pytest.mark.parametrize(
         "off", [{"enable_metrics": False}, {"use_cache": False}, {"use_vad": False}]
@@ -447,11 +367,6 @@ class TestPipeline:
         assert set(STAGES) <= set(stats["performance"])
         assert "hit_rate" in stats["encoder_cache"]
 
-    def test_without_metrics_nothing_is_measured(self):
-        stream = transcriber(enable_metrics=False)
-        run(stream)
-        assert all(row["count"] == 0 for row in stream.get_statistics()["performance"].values())
-
     def test_the_model_is_not_loaded_again_for_a_session(self):
         """The fault of the old service: a model load per language session."""
         stream = transcriber()
@@ -460,117 +375,6 @@ class TestPipeline:
         assert stream.engine is engine
         assert stream.stream.utterances.sessions >= 2
 
-    def test_nothing_is_encoded_before_a_language_could_be_decided(self):
-        stream = transcriber()
-        passes = {}
-        samples = utterance(SCRIPT)
-        for first in range(0, 2 * 16_000, 320):
-            stream.process(samples[first : first + 320])
-            spoken = stream.stream.utterances
-            if spoken.is_open:
-                passes[first + 320 - spoken.running.speech] = stream.stream.encodings.passes
-        floor = stream.options.language.evidence_floor * 16_000
-        assert max(count for heard, count in passes.items() if heard < floor) == 0
-        assert max(passes.values()) > 0
-
-    def test_a_stream_keeps_few_windows(self, finished):
-        """Each also holds the decoder's keys and values: megabytes with the larger models."""
-        assert finished.get_statistics()["encoder_cache"]["capacity"] <= 4
-
     def test_results_have_always_the_same_keys(self):
         _, results = run(transcriber())
         assert len({frozenset(r) for r in results}) == 1
-
-
-LANGUAGES = ["en", "es", "fr", "de", "zh"]
-
-
-@pytest.fixture(scope="module")
-def demo():
-    engine = load_model("demo", compute_type="float32")
-    clip = bundled_clip().cut(9.0)  # French, then English
-    return engine, clip
-
-
-def transcribe(demo, **options):
-    engine, clip = demo
-    stream = SessionRestartTranscriber(
-        engine=engine, target_languages=LANGUAGES, clock=None, **options
-    )
-    text, results = run(stream, audio=clip.samples, chunk=8000)
-    return stream, text, results
-
-
-@pytest.fixture(scope="module")
-def heard(demo):
-    return transcribe(demo)
-
-
-class TestRealPipeline:
-    """The embedded model hears the bundled recording through every part."""
-
-    def test_it_hears_words_in_both_languages(self, heard):
-        stream, text, results = heard
-        assert len(text.split()) >= 5
-        assert {"fr", "en"} <= set(stream.get_statistics()["languages"])
-        assert any(r["switch_detected"] for r in results)
-
-    def test_every_stage_was_timed(self, heard):
-        performance = heard[0].get_statistics()["performance"]
-        assert all(performance[stage]["count"] > 0 for stage in ALWAYS_RUN)
-        total, lid = performance["total"], performance["lid.total"]
-        assert lid["count"] * lid["mean"] < total["count"] * total["mean"]
-
-    def test_most_needs_are_served_by_an_encoding_that_is_there(self, heard):
-        """The old service claimed more than 40 % and, keyed by content, could not have had it."""
-        assert heard[0].get_statistics()["encoder_cache"]["hit_rate"] > 0.6
-
-    def test_far_fewer_encoder_passes_than_the_old_way(self, heard):
-        """The old way: one for each 100 ms of speech and one for each 0.5 s chunk."""
-        statistics = heard[0].get_statistics()
-        assert statistics["encoder_passes"] < 0.4 * 12 * statistics["audio"]["decoded"]
-
-    def test_no_audio_is_lost(self, heard):
-        audio = heard[0].get_statistics()["audio"]
-        parts = sum(audio[k] for k in ("decoded", "skipped_silence", "dropped", "pending"))
-        assert parts == pytest.approx(audio["received"], abs=0.005)
-        assert audio["received"] == pytest.approx(9.0, abs=0.001)
-
-    def test_everything_is_exported(self, heard):
-        stream = heard[0]
-        json.dumps(stream.get_statistics())
-        families = list(text_string_to_metric_families(stream.export_prometheus_metrics()))
-        assert any(f.name == "whisper_service_stage_duration_seconds" for f in families)
-        assert "whisper.decode" in stream.get_performance_summary()
-
-    @pytest.mark.parametrize("off", [{"enable_metrics": False}, {"use_cache": False}])
-    def test_switching_a_part_off_changes_no_word(self, demo, heard, off):
-        _, text, _ = transcribe(demo, **off)
-        assert text == heard[1]
-
-    def test_probing_beside_the_decode_changes_no_event(self, demo):
-        engine, clip = demo
-        expected, got = (
-            [
-                (t.event, t.heard)
-                for t in replay(
-                    engine, clip.samples, replace(stream_options(), parallel=parallel)
-                ).events
-            ]
-            for parallel in (False, True)
-        )
-        assert got == expected
-
-    def test_spans_in_a_batch_sound_as_they_do_alone(self, demo):
-        engine, clip = demo
-        (encoded,) = engine.encode([log_mel(clip.samples[: 4 * 16_000])])
-        spans = [Span(encoded, 5 * i, 5 * i + 50) for i in range(7)]
-        together = engine.language_probabilities(spans)
-        alone = np.concatenate([engine.language_probabilities([span]) for span in spans])
-        np.testing.assert_allclose(together, alone, atol=1e-4)
-
-    def test_int8_holds_a_quarter_of_the_bytes(self, demo):
-        engine, _ = demo
-        small = load_model("demo", compute_type="int8")
-        assert small.memory.encoder < 0.32 * engine.memory.encoder
-        assert small.compute_type == "int8"

@@ -45,6 +45,7 @@ def test_the_budget_grows_with_the_audio_within_bounds(seconds, expected):
         ("x y no no no no no no", 3),
         ("a b a b a b", None),
         ("a b a b a b a b", 2),
+        ("we are here we are here we are here", None),
         ("we are here we are here we are here we are here", 3),
         ("so this is it so this is it so this is it", 4),
         ("so this is it so this is it", None),
@@ -56,8 +57,9 @@ def test_loops_are_found_where_they_begin_to_repeat(text, start):
 
 
 def test_a_loop_is_found_in_tokens_too():
-    sentence = list(range(100, 115))
-    assert repetition_start([1, 2, *sentence * 3]) == 2 + 15
+    sentence = list(range(100, 120))
+    assert repetition_start([1, 2, *sentence * 3]) == 2 + 20
+    assert repetition_start([*sentence, 120] * 3) is None, "longer than what is looked for"
     assert repetition_start([]) is None
 
 
@@ -77,6 +79,7 @@ def test_a_loop_that_grows_word_by_word_is_seen_with_what_was_said():
     word = TimedWord(text=" on", tokens=(1,), start=0, end=1, probability=1.0)
     assert trim_repetition([word], said=[" on"] * 3) == ([word], False)
     assert trim_repetition([word], said=[" on"] * 5) == ([], True)
+    assert trim_repetition([word] * 5, said=[" on"]) == ([], False), "once is no loop to forget"
 
 
 def test_compression_ratio_is_whispers():
@@ -85,11 +88,19 @@ def test_compression_ratio_is_whispers():
     assert compression_ratio("What a lovely day this is.") < 1.2
     assert is_compressible("ha " * 100, DecodeOptions())
     assert not is_compressible("What a lovely day this is.", DecodeOptions())
+    exactly = DecodeOptions(compression_ratio_threshold=compression_ratio("ha " * 100))
+    assert not is_compressible("ha " * 100, exactly)
 
 
 @pytest.mark.parametrize(
     ("no_speech", "logprob", "expected"),
-    [(0.9, -1.5, True), (0.9, -0.2, False), (0.3, -1.5, False)],
+    [
+        (0.9, -1.5, True),
+        (0.9, -0.2, False),
+        (0.3, -1.5, False),
+        (0.6, -1.5, False),
+        (0.9, -1.0, False),
+    ],
 )
 def test_no_speech_needs_both_signs(no_speech, logprob, expected):
     given = hypothesis(no_speech=no_speech, logprob=logprob)
@@ -99,4 +110,6 @@ def test_no_speech_needs_both_signs(no_speech, logprob, expected):
 def test_a_token_that_attends_far_back_is_found():
     assert rewind_start([100, 103, 40, 104], committed=98, tolerance=25) == 2
     assert rewind_start([100, 80, 104], committed=98, tolerance=25) is None
+    assert rewind_start([73], committed=98, tolerance=25) is None
+    assert rewind_start([72], committed=98, tolerance=25) == 0
     assert rewind_start([], committed=98, tolerance=25) is None

@@ -63,3 +63,16 @@ def test_updates_get_rarer_first_then_previews_go():
     work(pace, wall, audio=0.5, seconds=20.0)
     assert pace.widen(HALF) == WIDEST * HALF
     assert not pace.previews
+
+
+def test_nothing_gives_way_at_the_limits_themselves():
+    barely = Pace(Wall(), behind=0.25)
+    assert not barely.late
+    assert barely.widen(HALF) == HALF
+    assert Pace(Wall(), behind=1.0).previews
+
+
+def test_updates_are_widened_by_what_is_piled_up():
+    pace = Pace(Wall(), behind=0.5)
+    assert pace.widen(HALF) == 2 * HALF
+    assert pace.widen(2 * HALF) == 3 * HALF

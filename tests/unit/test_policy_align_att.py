@@ -12,7 +12,7 @@ TOKENIZER = ScriptedTokenizer(["hello", "everything", "world", "你好"], ("en",
 def attention(spans, frames):
     rows = np.zeros((len(spans), frames), np.float32)
     for row, (start, end) in zip(rows, spans, strict=True):
-        row[start:end] = 1.0 / (end - start)
+        row[start:end] = 1.0 / max(1, end - start)
     return rows
 
 
@@ -76,6 +76,18 @@ def test_noisy_soft_attention_is_found_within_two_frames():
     assert (starts[1:] >= ends[:-1]).all()
 
 
+def test_frames_with_a_quarter_of_the_strongest_attention_are_background():
+    rows = np.array([[0, 0.3, 1, 1, 0.3, 0, 0], [0, 0, 0, 0, 0, 1, 0.25]], np.float32)
+    starts, ends = token_frames(rows)
+    assert list(zip(starts.tolist(), ends.tolist(), strict=True)) == [(1, 5), (5, 6)]
+
+
+def test_a_token_that_attends_to_nothing_still_lasts_a_frame():
+    given = hypothesis(" hello world", [(3, 9), (9, 9)])
+    last = words_of(given)[-1]
+    assert last.end == last.start + 1
+
+
 def test_no_tokens_have_no_frames():
     starts, ends = token_frames(np.empty((0, 40), np.float32))
     assert len(starts) == len(ends) == 0
@@ -133,7 +145,9 @@ def test_in_unspaced_scripts_a_character_is_the_unit():
     assert committed(given, frontier=15, language="zh") == "你"
 
 
-@pytest.mark.parametrize(("content", "threshold", "expected"), [(100, 0.4, 80), (10, 0.5, 0)])
+@pytest.mark.parametrize(
+    ("content", "threshold", "expected"), [(100, 0.4, 80), (100, 0.355, 82), (10, 0.5, 0)]
+)
 def test_the_stop_frame_lies_the_threshold_before_the_end(content, threshold, expected):
     assert stop_frame(content, threshold) == expected
 

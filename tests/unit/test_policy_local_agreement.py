@@ -86,6 +86,7 @@ def test_reset_forgets():
 def test_normalized_keeps_what_has_no_letters():
     assert normalized(" Straße!") == "strasse"
     assert normalized(" – ") == "–"
+    assert normalized("Ｆｉ１") == normalized("ﬁ1") == "fi1"
 
 
 def test_the_option_names_the_policy():

@@ -123,6 +123,15 @@ def test_a_prompt_is_given_in_its_own_language_only():
     assert ("es", ()) in engine.prompts
 
 
+def test_with_no_language_named_the_prompt_goes_to_the_one_detected():
+    engine = PromptEngine()
+    opts = options(decode=DecodeOptions(prompt="hola"))
+    transcriber = StreamTranscriber(engine, opts, detector=EnergyVad())
+    transcriber.feed(utterance(SPANISH))
+    transcriber.finish()
+    assert {(language, bool(prompt)) for language, prompt in engine.prompts} == {("es", True)}
+
+
 def test_the_end_of_speech_needs_no_further_encoding():
     transcriber = StreamTranscriber(ENGINE, options("en"), detector=EnergyVad())
     samples = utterance(ENGLISH)
