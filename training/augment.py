@@ -17,7 +17,7 @@ from training.data import FLOOR, Clip
 from training.grammar import LANGUAGES
 from training.shards import Clips, Power
 
-# Share of each kind of window. The early ones hold nothing long, which costs most and teaches least.
+# Share of each kind of window. Early ones hold nothing long, which costs most and teaches least.
 WINDOWS = {
     "short": 0.16,
     "one": 0.34,

@@ -19,8 +19,8 @@ from scipy.io import wavfile
 
 from whisper_service.evaluation.corpus import HELD_OUT_RATES, HELD_OUT_VARIANTS
 from whisper_service.evaluation.synthesizer import (
-    MANDARIN,
     SAMPLE_RATE,
+    VOICES,
     Utterance,
     synthesize,
 )
@@ -30,7 +30,7 @@ ACCENTS = {
     "es": ("es", "es-419"),
     "fr": ("fr", "fr", "fr-be", "fr-ch"),
     "de": ("de",),
-    "zh": (MANDARIN,),
+    "zh": (VOICES["zh"],),
 }
 _NAMES = """
     m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Jacky

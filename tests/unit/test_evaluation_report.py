@@ -18,7 +18,7 @@ from whisper_service.evaluation.page import html_page
 from whisper_service.evaluation.recording import Recording, stretches
 from whisper_service.evaluation.report import goal_rows, markdown, shown
 from whisper_service.evaluation.store import RecordingStore
-from whisper_service.evaluation.suites import Plan, build
+from whisper_service.evaluation.suites import Plan, Recordings, build
 from whisper_service.evaluation.synthesizer import SynthesizerError
 from whisper_service.testing import EnergyVad, silence, tone
 from whisper_service.testing.tones import VOCABULARY
@@ -58,6 +58,27 @@ def tones():
 @pytest.fixture(scope="module")
 def result():
     return run_system(ENGINE, hearing_tones(baselines.PRODUCT), [tones()])
+
+
+def test_progress_tells_of_each_recording(result):
+    told = []
+    run_system(ENGINE, hearing_tones(baselines.PRODUCT), [tones(), tones()], progress=told.append)
+    assert [p.recordings for p in told] == [1, 2]
+    assert [p.samples for p in told] == [result.tally.samples, 2 * result.tally.samples]
+    assert (told[0].newest, told[0].false_switches) == ("tones <&>", 0)
+
+
+@pytest.mark.parametrize(("most", "count"), [(np.inf, 3), (1.0, 1), (0.0, 1), (11.0, 2)])
+def test_a_slow_system_gets_the_first_recordings_and_no_other_is_made(most, count):
+    made = []
+
+    def recordings():
+        for number in range(3):
+            made.append(number)
+            yield tones()
+
+    chosen = list(baselines.share_of(recordings(), replace(baselines.PRODUCT, most=most)))
+    assert len(chosen) == len(made) == count
 
 
 def report_of(result):
@@ -223,6 +244,44 @@ def test_a_bad_manifest_says_where(tmp_path, entry, message):
 def test_a_folder_without_a_manifest_is_refused(tmp_path):
     with pytest.raises(InvalidOptionError, match=r"has no manifest\.jsonl"):
         list(load_manifest(tmp_path))
+
+
+class Notebook:
+    """A store that writes down what is asked for."""
+
+    def __init__(self):
+        self.keys = []
+
+    def get(self, key, make):
+        self.keys.append(key)
+        return replace(tones(), name=key)
+
+
+def test_ten_hours_are_sixty_recordings_a_language_each_made_when_asked_for():
+    store = Notebook()
+    recordings = Recordings("monolingual", Plan(minutes=120.0), store=store)
+    assert len(recordings) == 60 * 5
+    assert store.keys == []
+    assert recordings[7].name == recordings[5:9][2].name == store.keys[0]
+    assert len(store.keys) == 1 + 4
+    with pytest.raises(IndexError):
+        recordings[300]
+
+
+def test_a_monolingual_recording_lasts_two_minutes_and_has_no_change():
+    try:
+        plain, noisy = (
+            Recordings("monolingual", Plan(split="dev", minutes=4.0))[i] for i in (1, 6)
+        )
+    except SynthesizerError as error:
+        pytest.skip(str(error))
+    for made in (plain, noisy):
+        assert 120.0 <= len(made.samples) / SECOND < 135.0
+        assert {s.language for s in made.speech} == {"es"}
+        assert made.switches == []
+        assert made.languages == ("en", "es", "fr", "de", "zh")
+    quiet = slice(0, SECOND // 5)  # before the first word
+    assert np.abs(plain.samples[quiet]).max() == 0.0 < np.abs(noisy.samples[quiet]).max()
 
 
 def test_suites_have_the_changes_they_promise():

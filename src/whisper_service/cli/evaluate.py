@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +23,9 @@ from whisper_service.types import to_seconds
 
 if TYPE_CHECKING:
     from whisper_service.engine.base import Engine
+    from whisper_service.engine.openvino import OpenVinoEngine
     from whisper_service.evaluation.baselines import System
-    from whisper_service.evaluation.harness import Timeline
+    from whisper_service.evaluation.harness import Progress, Timeline
     from whisper_service.evaluation.recording import Recording
     from whisper_service.evaluation.report import Report
 
@@ -33,7 +33,7 @@ EXAMPLES = """\
 [bold]Examples[/bold]
 whisper-service evaluate --quick                             [dim]# minutes[/dim]
 whisper-service evaluate --baselines --html report.html      [dim]# a page with timelines[/dim]
-whisper-service evaluate --suite monolingual --hours 10      [dim]# no false switch?[/dim]
+whisper-service evaluate --suite monolingual --hours 10 -v   [dim]# no false switch?[/dim]
 whisper-service evaluate --manifest ./recordings --model base
 """
 
@@ -67,6 +67,7 @@ class Wanted:
     grammar: Path | None
     manifest: Path | None
     baselines: bool
+    others: tuple[System, ...] = ()  # other programs
 
 
 def evaluate(
@@ -99,6 +100,16 @@ def evaluate(
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Run other ways to follow the language too.")
     ] = False,
+    converted: Annotated[
+        Path | None,
+        typer.Option(
+            "--faster-whisper",
+            metavar="DIR",
+            envvar="WHISPER_SERVICE_FASTER_WHISPER",
+            help="The model converted for faster-whisper, a baseline where that is installed. "
+            "Default: where benchmarks/convert_for_faster_whisper.py writes it.",
+        ),
+    ] = None,
     model: opt.Model = "demo",
     models_dir: opt.ModelsDir = None,
     compute_type: opt.ComputeTypeOption = opt.ComputeType.auto,
@@ -117,6 +128,12 @@ def evaluate(
 
         if html is not None:
             ensure_writable(html)
+        engine = load_model(
+            model,
+            models_dir=models_dir,
+            compute_type=compute_type.value,
+            threads=threads or None,
+        )
         wanted = Wanted(
             suites=_suites(suite),
             split=split,
@@ -125,12 +142,7 @@ def evaluate(
             grammar=grammar,
             manifest=manifest,
             baselines=baselines,
-        )
-        engine = load_model(
-            model,
-            models_dir=models_dir,
-            compute_type=compute_type.value,
-            threads=threads or None,
+            others=_others(engine, converted, models_dir, console) if baselines else (),
         )
         report, timelines = _run(engine, wanted, console=console)
         _print(report, as_json=as_json)
@@ -148,6 +160,24 @@ def _suites(names: Sequence[SuiteName] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.value for s in names))
 
 
+def _others(
+    engine: OpenVinoEngine, folder: Path | None, models_dir: Path | None, console: Console
+) -> tuple[System, ...]:
+    """Other programs that are here with the model; a note says what is missing."""
+    from whisper_service.evaluation.converted import converted_folder
+    from whisper_service.evaluation.faster_whisper import faster_whisper, why_not
+    from whisper_service.models.checkpoint import load_checkpoint
+    from whisper_service.models.store import resolve
+
+    folder = folder or converted_folder(engine.name)
+    fingerprint = load_checkpoint(resolve(engine.name, models_dir=models_dir)).fingerprint
+    if reason := why_not(folder, fingerprint=fingerprint):
+        console.note(reason)
+        return ()
+    window = engine.longest_window
+    return (faster_whisper(folder, longest_window=window, threads=engine.threads),)
+
+
 def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, list[Timeline]]:
     from whisper_service.evaluation.baselines import share_of
     from whisper_service.evaluation.goals import figures
@@ -161,32 +191,43 @@ def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, l
         for system in _systems(name, wanted):
             titles[system.name] = system.title
             began = time.monotonic()
-            chosen = share_of(recordings, system)
-            total = sum(len(r.samples) for r in chosen)
+            title, count = f"{name}, {system.name}", len(recordings)
             warm_up(engine, system, recordings[0])
-            with console.progress(f"{name}, {system.name}") as advance:
+            with console.progress(title) as advance:
                 result = run_system(
                     engine,
                     system,
-                    chosen,
-                    progress=partial(_advance, advance, total),
+                    share_of(recordings, system),
+                    progress=_progress(advance, console, title=title, count=count),
                 )
             results[name][system.name] = figures(result.tally, suite=name)
             if system.name == "whisper-service":
                 timelines += result.timelines
-            console.note(f"{name}, {system.name}: {time.monotonic() - began:.0f} s")
+            console.note(f"{title}: {time.monotonic() - began:.0f} s")
     report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
     return report, timelines
 
 
-def _advance(advance: Advance, total: int, done: int) -> None:
-    advance(to_seconds(done), to_seconds(total))
+def _progress(
+    advance: Advance, console: Console, *, title: str, count: int
+) -> Callable[[Progress], None]:
+    """Move the bar, and with ``--verbose`` say a line for each recording."""
+
+    def show(progress: Progress) -> None:
+        done = to_seconds(progress.samples)
+        advance(done, done / progress.recordings * count)
+        console.detail(
+            f"{title}: {progress.recordings} of {count}, {progress.newest}; "
+            f"false switches so far: {progress.false_switches}"
+        )
+
+    return show
 
 
-def _corpora(wanted: Wanted) -> Iterator[tuple[str, list[Recording]]]:
+def _corpora(wanted: Wanted) -> Iterator[tuple[str, Sequence[Recording]]]:
     from whisper_service.evaluation.manifest import load_manifest
     from whisper_service.evaluation.store import RecordingStore
-    from whisper_service.evaluation.suites import Plan, build
+    from whisper_service.evaluation.suites import Plan, Recordings
 
     if wanted.manifest is not None:
         yield "manifest", list(load_manifest(wanted.manifest))
@@ -198,7 +239,7 @@ def _corpora(wanted: Wanted) -> Iterator[tuple[str, list[Recording]]]:
         grammar=wanted.grammar,
     )
     for suite in wanted.suites:
-        yield suite, list(build(suite, plan, store=RecordingStore()))  # type: ignore[arg-type]
+        yield suite, Recordings(suite, plan, store=RecordingStore())  # type: ignore[arg-type]
 
 
 def _systems(suite: str, wanted: Wanted) -> Iterator[System]:
@@ -211,6 +252,7 @@ def _systems(suite: str, wanted: Wanted) -> Iterator[System]:
         yield baselines.OFFLINE
     elif wanted.baselines:
         yield from baselines.BASELINES
+    yield from wanted.others
 
 
 def _facts(engine: Engine, wanted: Wanted) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Other ways to follow the language, on the same engine, decoder and recordings.
 
 Each differs from the product in how it decides the language, in nothing else, so a comparison
-shows the design and not the speed of a straw man.
+shows the design and not the speed of a straw man. Another program with the same checkpoint is in
+:mod:`whisper_service.evaluation.faster_whisper`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ import numpy as np
 from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions
 from whisper_service.engine.base import Engine, Span
 from whisper_service.evaluation.recording import Recording
+from whisper_service.evaluation.replay import Replay
 from whisper_service.lid import LanguageChange, LanguageState, LanguageTracker, LidFrame, LidSpan
 from whisper_service.streaming.encodings import Encodings
 from whisper_service.streaming.transcriber import StreamTranscriber
@@ -31,23 +33,27 @@ OLD_FRAME = to_samples(0.1)  # s of audio in a frame of the old way
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """Something to score: options for a recording, and how a stream is made from them."""
+    """Something to score: options for a recording, and how a stream is made from them.
+
+    ``whole`` runs a recording without a stream; options and ``make`` are not used then.
+    """
 
     name: str
     title: str
     options: Callable[[Recording], StreamOptions]
     make: Make = StreamTranscriber
+    whole: Callable[[Recording], Replay] | None = None
     most: float = math.inf  # s of recordings of a suite that it is run on, at least one
 
 
-def share_of(recordings: Sequence[Recording], system: System) -> list[Recording]:
-    """The first recordings, up to ``system.most`` seconds."""
-    chosen: list[Recording] = []
+def share_of(recordings: Iterable[Recording], system: System) -> Iterator[Recording]:
+    """The first recordings, up to ``system.most`` seconds, one after the other."""
+    left = to_samples(min(system.most, 1e6))
     for recording in recordings:
-        if chosen and sum(len(r.samples) for r in chosen) >= to_samples(min(system.most, 1e6)):
-            break
-        chosen.append(recording)
-    return chosen
+        yield recording
+        left -= len(recording.samples)
+        if left <= 0:
+            return
 
 
 class OneLookTracker(LanguageTracker):

@@ -1,16 +1,15 @@
 """Speech that nobody trained on, made on demand: the *dev* and the *test* split.
 
 Both splits are fixed by their seeds and share nothing: voices, sentence templates and
-hand-written sentences are disjoint, and none of them occurs in the training data (but for the
-kind ``familiar``, whose sentences are the shipped model's own and only the voices new). The scripts
-in ``training/`` also leave out the speaking rates of :data:`HELD_OUT_RATES`. Needs the system's
-espeak-ng library and, for dictionary words, Debian's word lists.
+hand-written sentences are disjoint, and none of them occurs in the training data, which leaves
+out the speaking rates of :data:`HELD_OUT_RATES` too. Needs the system's espeak-ng library and, for
+dictionary words, Debian's word lists.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +23,7 @@ from whisper_service.evaluation.synthesizer import VOICES, Utterance, synthesize
 from whisper_service.types import SAMPLE_RATE, FloatArray
 
 Split = Literal["dev", "test"]
-Kind = Literal["template", "written", "dictionary", "familiar"]
+Kind = Literal["template", "written", "dictionary"]
 
 LANGUAGES = ("en", "es", "fr", "de", "zh")
 HELD_OUT_RATES = range(150, 158)  # words a minute
@@ -34,7 +33,7 @@ HELD_OUT_VOICES: dict[Split, tuple[str, ...]] = {
 }
 HELD_OUT_VARIANTS = HELD_OUT_VOICES["dev"] + HELD_OUT_VOICES["test"]
 CLIPS_A_LANGUAGE = 200
-SHARES: dict[Kind, int] = {"template": 100, "written": 60, "dictionary": 40, "familiar": 100}
+SHARES: dict[Kind, int] = {"template": 100, "written": 60, "dictionary": 40}
 
 _SEEDS: dict[Split, int] = {"dev": 20_001, "test": 40_001}
 _DATA = Path(__file__).parent / "data"
@@ -76,16 +75,6 @@ class SwitchedClip:
 
 
 @cache
-def familiar_grammar(language: str) -> Grammar:
-    """Templates that the shipped demo model was trained on (kind ``familiar``).
-
-    With held-out voices they tell how streaming compares with offline, which needs text that
-    the model gets right; they say nothing about unseen sentences.
-    """
-    return load_grammar(_DATA / f"familiar_{language}.txt")
-
-
-@cache
 def held_out_grammar(language: str) -> Grammar:
     """Templates of the dev and the test split, none of them trained on."""
     return load_grammar(_DATA / f"{language}.txt")
@@ -96,13 +85,11 @@ def make_split(
     languages: Sequence[str] = LANGUAGES,
     clips: int = CLIPS_A_LANGUAGE,
     kinds: Sequence[Kind] = ("template", "written", "dictionary"),
-    voices: Mapping[str, str] = VOICES,
 ) -> list[Clip]:
     """Make a split, or a part of it; the same arguments give the same texts, voices and rates.
 
-    ``clips`` is per language; the kinds share it as in :data:`SHARES`. ``voices`` is the
-    espeak-ng voice of each language, to which the held-out variants are applied. In a fresh
-    process the samples are the same too (see :func:`.synthesizer.synthesize`).
+    ``clips`` is per language; the kinds share it as in :data:`SHARES`. In a fresh process the
+    samples are the same too (see :func:`.synthesizer.synthesize`).
     """
     total = sum(SHARES[kind] for kind in kinds)
     made = []
@@ -111,7 +98,7 @@ def make_split(
             rng = random.Random(f"{_SEEDS[split]} {language} {kind}")  # noqa: S311
             wanted = round(clips * SHARES[kind] / total)
             texts = _texts(split, language, kind, wanted, rng)
-            made += [_clip(text, language, kind, split, voices[language], rng) for text in texts]
+            made += [_clip(text, language, kind, split, rng) for text in texts]
     return made
 
 
@@ -178,8 +165,6 @@ def speak_switched(
 def _texts(split: Split, language: str, kind: Kind, count: int, rng: random.Random) -> list[str]:
     if kind == "template":
         return [held_out_grammar(language).sentence(rng, split) for _ in range(count)]
-    if kind == "familiar":
-        return [familiar_grammar(language).sentence(rng) for _ in range(count)]
     if kind == "written":
         pool = list(written_sentences(split)[language])
         rng.shuffle(pool)
@@ -205,10 +190,8 @@ def _han_words() -> Sequence[str]:
     return [choice for name in sorted(slots) for choice in slots[name]]
 
 
-def _clip(
-    text: str, language: str, kind: Kind, split: Split, voice: str, rng: random.Random
-) -> Clip:
-    voice = f"{voice}+{rng.choice(HELD_OUT_VOICES[split])}"
+def _clip(text: str, language: str, kind: Kind, split: Split, rng: random.Random) -> Clip:
+    voice = f"{VOICES[language]}+{rng.choice(HELD_OUT_VOICES[split])}"
     rate = rng.choice(HELD_OUT_RATES)
     spoken = synthesize(text, voice, rate, rng.randint(35, 65), rng.randint(35, 65))
     samples = np.concatenate([_silence(_LEAD), spoken.samples, _silence(_TAIL)])

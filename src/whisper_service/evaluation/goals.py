@@ -23,12 +23,13 @@ def figures(tally: Tally, *, suite: str) -> Figures:
     total = tally.switches
     mixed = total_errors(tally.errors.values())
     hours = tally.speech / SAMPLE_RATE / 3600
+    timed = total if tally.streamed else 0  # changes that can have a lag
     return {
         "recordings": tally.recordings,
         "seconds": tally.samples / SAMPLE_RATE,
         "speech_seconds": tally.speech / SAMPLE_RATE,
         "switches": total,
-        "switch_recall": _share(sum(lag <= within for lag in tally.lags), total),
+        "switch_recall": _share(sum(lag <= within for lag in tally.lags), timed),
         "switch_recall_any": _share(total - tally.missed, total),
         "switch_lag_p50": _seconds(tally.lags, 50),
         "switch_lag_p95": _seconds(tally.lags, 95),
@@ -57,8 +58,8 @@ def figures(tally: Tally, *, suite: str) -> Figures:
         "final_p50": _seconds(tally.finals, 50),
         "final_p95": _seconds(tally.finals, 95),
         "erasure": tally.erased / tally.erasable if tally.erasable else None,
-        "edits": tally.edits,
-        "seconds_lost": tally.lost / SAMPLE_RATE,
+        "edits": tally.edits if tally.streamed else None,
+        "seconds_lost": tally.lost / SAMPLE_RATE if tally.streamed else None,
         "uncovered": _share(tally.uncovered, tally.speech),
         "doubled": _share(tally.doubled, tally.speech),
         "insertions_heard": _share(tally.inserted_heard, tally.inserted),
@@ -78,7 +79,9 @@ def figures(tally: Tally, *, suite: str) -> Figures:
         "real_time_factor": tally.computed / (tally.samples / SAMPLE_RATE)
         if tally.samples
         else None,
-        "encoder_passes_per_second": _share(tally.encoder_passes, tally.samples / SAMPLE_RATE),
+        "encoder_passes_per_second": _share(tally.encoder_passes, tally.samples / SAMPLE_RATE)
+        if tally.streamed
+        else None,
         "cache_hit_rate": _share(tally.hits, tally.needs),
     }
 

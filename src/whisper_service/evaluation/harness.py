@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
@@ -46,28 +46,47 @@ class SuiteResult:
     timelines: list[Timeline] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a system is with a suite."""
+
+    recordings: int  # done so far
+    samples: int  # of these
+    newest: str  # name of the one just done
+    false_switches: int  # so far
+
+
 def run_system(
     engine: Engine,
     system: System,
     recordings: Iterable[Recording],
     *,
     pictures: int = 2,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> SuiteResult:
-    """Stream every recording through ``system``; the first ``pictures`` become timelines.
+    """Put every recording through ``system``; the first ``pictures`` streams become timelines.
 
-    ``progress`` is told the samples done so far after each recording.
+    Recordings are taken one at a time; ``progress`` is told about each when it is done.
     """
     result = SuiteResult(system=system.name, suite="")
-    done = 0
+    tally = result.tally
     for number, recording in enumerate(recordings):
         result.suite = recording.suite
-        run, stream = stream_recording(engine, system, recording)
-        result.tally.add(score(recording, run))
-        if number < pictures:
-            result.timelines.append(timeline(system, recording, run, stream))
-        done += len(recording.samples)
-        progress(done)
+        if system.whole is not None:
+            run = system.whole(recording)
+        else:
+            run, stream = stream_recording(engine, system, recording)
+            if number < pictures:
+                result.timelines.append(timeline(system, recording, run, stream))
+        tally.add(score(recording, run))
+        progress(
+            Progress(
+                recordings=tally.recordings,
+                samples=tally.samples,
+                newest=recording.name,
+                false_switches=tally.false_switches,
+            )
+        )
     return result
 
 
@@ -109,7 +128,10 @@ def timeline(
 def warm_up(engine: Engine, system: System, recording: Recording) -> None:
     """Run a few seconds once, so that no shape is compiled while the clock runs."""
     short = recording.samples[: to_samples(8.0)]
-    replay(engine, short, system.options(recording), chunk=CHUNK, make=system.make)
+    if system.whole is not None:
+        system.whole(replace(recording, samples=short))
+    else:
+        replay(engine, short, system.options(recording), chunk=CHUNK, make=system.make)
 
 
 def _rounded(row: FloatArray) -> tuple[float, ...]:

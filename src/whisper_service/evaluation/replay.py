@@ -34,6 +34,7 @@ class Replay:
     transcript: Transcript
     computed: float  # s spent in `feed` and `finish`
     updates: tuple[float, ...]  # s of each `feed` that ran an update
+    streamed: bool = True  # False: heard whole, so when something was known says nothing
 
     def committed(self) -> list[tuple[Word, Timed]]:
         """Committed words in order, with their event."""

@@ -53,6 +53,7 @@ class Tally:
     """What a system did on some recordings."""
 
     recordings: int = 0
+    streamed: int = 0  # recordings whose events came while they were being heard
     samples: int = 0
     speech: int = 0
     computed: float = 0.0  # s of wall time
@@ -102,22 +103,27 @@ class Tally:
 
 
 def score(recording: Recording, run: Replay) -> Tally:
-    """Score one run of one recording."""
+    """Score one run of one recording.
+
+    Of a run that was not streamed, whatever depends on when something was known is left empty.
+    """
     tally = Tally(
         recordings=1,
+        streamed=int(run.streamed),
         samples=len(recording.samples),
         speech=sum(s.end - s.start for s in recording.speech),
         computed=run.computed,
     )
     _score_switches(tally, recording, run)
     _score_words(tally, recording, run)
-    _score_stability(tally, run)
     _score_coverage(tally, recording, run)
-    tally.finals = final_lags(recording, run)
-    cache = run.transcript.statistics["encoder_cache"]
-    tally.hits, tally.needs = cache["hits"], cache["hits"] + cache["misses"]
-    tally.encoder_passes = run.transcript.statistics["encoder_passes"]
-    tally.encoded = run.transcript.statistics["encoded_seconds"]
+    if run.streamed:
+        _score_stability(tally, run)
+        tally.finals = final_lags(recording, run)
+        cache = run.transcript.statistics["encoder_cache"]
+        tally.hits, tally.needs = cache["hits"], cache["hits"] + cache["misses"]
+        tally.encoder_passes = run.transcript.statistics["encoder_passes"]
+        tally.encoded = run.transcript.statistics["encoded_seconds"]
     return tally
 
 
@@ -181,22 +187,27 @@ def final_lags(recording: Recording, run: Replay) -> list[int]:
 
 def _score_switches(tally: Tally, recording: Recording, run: Replay) -> None:
     truth = recording.switches
-    decided = run.switches()
-    for aware in (True, False):
-        decisions = [_decision(event, timed, aware=aware) for event, timed in decided]
-        result = score_switches(truth, decisions)
-        if not aware:
-            tally.lags_heard = list(result.lags)
-            continue
-        tally.lags, tally.point_errors = list(result.lags), list(result.errors)
-        tally.switches, tally.missed = len(truth), len(result.missed)
-        tally.false_switches, tally.reversals = len(result.false), result.reversals
+    result = score_switches(truth, [_decision(e, t, run) for e, t in run.switches()])
+    if run.streamed:
+        heard = score_switches(truth, [_heard(e, t) for e, t in run.switches()])
+        tally.lags, tally.lags_heard = list(result.lags), list(heard.lags)
+    tally.point_errors = list(result.errors)
+    tally.switches, tally.missed = len(truth), len(result.missed)
+    tally.false_switches, tally.reversals = len(result.false), result.reversals
     tally.diarization = diarization_error(recording.speech, hypothesis(run, len(recording.samples)))
 
 
-def _decision(event: LanguageSwitched, timed: Timed, *, aware: bool) -> Decision:
-    available = timed.available if aware else timed.heard
+def _decision(event: LanguageSwitched, timed: Timed, run: Replay) -> Decision:
+    """Return a switch with the moment it was available.
+
+    One that was not made live is matched by its place, from 1 s before the change on.
+    """
+    available = timed.available if run.streamed else event.at + NEAR
     return Decision(old=event.old, new=event.new, at=event.at, available=available)
+
+
+def _heard(event: LanguageSwitched, timed: Timed) -> Decision:
+    return Decision(old=event.old, new=event.new, at=event.at, available=timed.heard)
 
 
 def _score_words(tally: Tally, recording: Recording, run: Replay) -> None:
@@ -214,6 +225,8 @@ def _score_words(tally: Tally, recording: Recording, run: Replay) -> None:
     tally.confidences = [(w.probability, i in right) for i, (_, w, _) in enumerate(emitted)]
     _score_word_languages(tally, recording, [word for word, _ in committed])
     if recording.words:
+        _score_insertions(tally, recording, [word for word, _ in committed])
+    if recording.words and run.streamed:
         spoken = [SpokenWord(text=t.text, end=t.end or 0) for t in truth]
         words = [EmittedWord(text=k, heard=t.heard, available=t.available) for k, _, t in emitted]
         tally.latencies = word_latencies(spoken, words, computation=True)
@@ -222,7 +235,6 @@ def _score_words(tally: Tally, recording: Recording, run: Replay) -> None:
             start, end = recording.speech[0].start, recording.speech[-1].end
             delays = [w.heard - start for w in words]
             tally.laals = [laal(delays, source=end - start, reference=len(truth))]
-        _score_insertions(tally, recording, [word for word, _ in committed])
 
 
 def by_language(

@@ -4,10 +4,8 @@ The library is one global state machine, so all calls go through one lock. It re
 moment at which each word and each phoneme begins; a word ends where the next one begins,
 or earlier where a pause lies between the two.
 
-Debian's espeak-ng 1.51 speaks Mandarin well with ``cmn-latn-pinyin`` (:data:`MANDARIN`); its
-plain ``cmn`` reads most characters as pinyin in English letters followed by the number of the
-tone. The shipped demo model was trained on the latter, so :data:`VOICES` names it; the scripts
-in ``training/`` use the former.
+Debian's espeak-ng 1.51 speaks Mandarin well with ``cmn-latn-pinyin``; its plain ``cmn`` reads most
+characters as pinyin in English letters followed by the number of the tone.
 """
 
 from __future__ import annotations
@@ -27,8 +25,7 @@ from numpy.typing import NDArray
 from whisper_service.errors import WhisperServiceError
 from whisper_service.types import SAMPLE_RATE
 
-VOICES = {"en": "en-us", "es": "es", "fr": "fr", "de": "de", "zh": "cmn"}  # the demo model's
-MANDARIN = "cmn-latn-pinyin"
+VOICES = {"en": "en-us", "es": "es", "fr": "fr", "de": "de", "zh": "cmn-latn-pinyin"}
 
 _SYNCHRONOUS, _PHONEME_EVENTS, _UTF8 = 2, 1, 1
 _RATE, _PITCH, _PITCH_RANGE = 1, 3, 4

@@ -76,7 +76,7 @@ class Clip:
 
 @cache
 def bundled_clip() -> Clip:
-    """The recording that ``whisper-service demo`` captions: 25 s, three languages."""
+    """The recording that ``whisper-service demo`` captions: 29 s, five languages."""
     data = files("whisper_service") / "data"
     truth = json.loads((data / "code_switching.json").read_text(encoding="utf-8"))
     with as_file(data / "code_switching.flac") as path:
@@ -227,5 +227,5 @@ class FixedWorkload(Counted):
             attention=attention,
             end_logprob=-1.0,
             no_speech_prob=0.0,
-            stopped="budget",
+            stopped="budget" if request.stop_frame is not None else "end",
         )
