@@ -39,6 +39,7 @@ class Word:
 
     ``text`` keeps its leading space where the language writes one; ``start`` and ``end`` are
     samples since the stream began; ``probability`` is the mean probability of its tokens.
+    ``language`` is its segment's, unless another one was surely heard in the word's own span.
     """
 
     text: str

@@ -8,7 +8,8 @@ from whisper_service.events import SpeechEnded, SpeechStarted
 from whisper_service.vad.segmenter import Ended, Phase, SpeechSegmenter, Started
 
 W = 512
-# 4 windows of speech and 16 of silence decide, at the defaults of 0.1 s and 0.5 s.
+# 4 windows of speech decide, at the default of 0.1 s. Speech is taken to end one window (LINGER)
+# before the first window below offset, so with it 15 windows make the default of 0.5 s of silence.
 
 
 def run(*runs, options=None):
@@ -23,7 +24,7 @@ def run(*runs, options=None):
 def test_times_are_of_the_first_and_last_window():
     assert run((0.1, 10), (0.9, 20), (0.1, 30)) == [
         Started(at=10 * W, known_at=14 * W),
-        Ended(at=30 * W, known_at=46 * W),
+        Ended(at=29 * W, known_at=45 * W),
     ]
 
 
@@ -44,13 +45,13 @@ def test_windows_between_the_thresholds_neither_count_nor_cancel():
 
 
 def test_a_pause_shorter_than_min_silence_does_not_cut():
-    assert len(run((0.9, 20), (0.1, 15), (0.9, 20))) == 1
-    assert len(run((0.9, 20), (0.1, 16), (0.9, 20))) == 3
+    assert len(run((0.9, 20), (0.1, 14), (0.9, 20))) == 1
+    assert len(run((0.9, 20), (0.1, 15), (0.9, 20))) == 3
 
 
 def test_speech_goes_on_at_offset():
     assert run((0.9, 10), (0.35, 40)) == [Started(at=0, known_at=4 * W)]
-    assert run((0.9, 10), (0.34, 10), (0.35, 1), (0.34, 15)) == [Started(at=0, known_at=4 * W)]
+    assert run((0.9, 10), (0.34, 10), (0.35, 1), (0.34, 14)) == [Started(at=0, known_at=4 * W)]
 
 
 def test_onset_itself_is_speech():
@@ -58,39 +59,39 @@ def test_onset_itself_is_speech():
     assert run((0.499, 10)) == []
 
 
-def test_stopping_since_is_the_first_window_below_offset():
+def test_stopping_since_is_where_speech_is_taken_to_end():
     segmenter = SpeechSegmenter()
     segmenter.feed([0.9] * 10)
     assert segmenter.stopping_since is None
     segmenter.feed([0.1])
-    assert segmenter.stopping_since == 10 * W
+    assert segmenter.stopping_since == 9 * W
     segmenter.feed([0.1] * 5)
-    assert segmenter.stopping_since == 10 * W
+    assert segmenter.stopping_since == 9 * W
     segmenter.feed([0.4])
     assert segmenter.stopping_since is None
     segmenter.feed([0.2])
-    assert segmenter.stopping_since == 17 * W
-    segmenter.feed([0.2] * 15)
+    assert segmenter.stopping_since == 16 * W
+    segmenter.feed([0.2] * 14)
     assert segmenter.stopping_since is None, "it has ended"
 
 
 def test_phases():
     segmenter = SpeechSegmenter()
     phases = []
-    for probability in [0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, *[0.1] * 16]:
+    for probability in [0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, *[0.1] * 15]:
         segmenter.feed([probability])
         phases.append((segmenter.state.phase, segmenter.quiet, segmenter.speaking))
     quiet, starting = (Phase.QUIET, True, False), (Phase.STARTING, False, False)
     speaking, stopping = (Phase.SPEAKING, False, True), (Phase.STOPPING, False, True)
     assert phases[:7] == [quiet, starting, starting, starting, speaking, stopping, speaking]
-    assert phases[7:] == [stopping] * 15 + [quiet]
+    assert phases[7:] == [stopping] * 14 + [quiet]
 
 
 def test_zero_durations_decide_at_once():
     options = VadOptions(min_speech=0.0, min_silence=0.0)
     assert run((0.9, 2), (0.1, 2), (0.9, 1), options=options) == [
         Started(at=0, known_at=W),
-        Ended(at=2 * W, known_at=3 * W),
+        Ended(at=W, known_at=3 * W),
         Started(at=4 * W, known_at=5 * W),
     ]
 
@@ -102,7 +103,7 @@ def test_finish_closes_open_speech():
     assert segmenter.finish() == []
     segmenter = SpeechSegmenter()
     segmenter.feed([0.9] * 10 + [0.1] * 3)
-    assert segmenter.finish() == [Ended(at=10 * W, known_at=13 * W)]
+    assert segmenter.finish() == [Ended(at=9 * W, known_at=13 * W)]
     segmenter = SpeechSegmenter()
     segmenter.feed([0.9] * 3)
     assert segmenter.finish() == [], "too short to have counted"

@@ -9,6 +9,7 @@ imports OpenVINO from here.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import platform
 import sys
@@ -102,10 +103,26 @@ def has_matrix_tiles() -> bool:
 
 
 def release_free_memory() -> None:
-    """Give the C library's free memory back to the system, where it can (glibc)."""
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
+    """Give back what only loading and compiling needed, where that can be done (Linux, glibc).
+
+    That is the C library's free memory, and the pages of OpenVINO's code: most of them compile
+    graphs. A page that running needs is mapped again from the file at its next use.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    with suppress(OSError, AttributeError):
+        libc.malloc_trim(0)
+        for start, end in _code_of("libopenvino"):
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+
+
+def _code_of(library: str) -> list[tuple[int, int]]:
+    """Addresses of the code of loaded libraries: private mappings that nobody can have written."""
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    lines = [line.split() for line in maps.splitlines()]
+    named = [f for f in lines if f[1] == "r-xp" and library in Path(f[-1]).name]
+    return [(int(a, 16), int(b, 16)) for a, b in (f[0].split("-") for f in named)]
 
 
 def shared_tensor(array: Array, kind: Any = None) -> Any:

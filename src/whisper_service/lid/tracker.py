@@ -14,6 +14,7 @@ from whisper_service.lid.allowed import AllowedLanguages
 from whisper_service.lid.smoother import LanguageSmoother, Vector, log_evidence
 from whisper_service.lid.state import EVERYTHING, LanguageChange, LanguageState, LidFrame
 from whisper_service.lid.sustained import Candidate, SustainedChange
+from whisper_service.lid.timeline import LanguageTimeline
 from whisper_service.types import SAMPLE_RATE, FloatArray, LanguagePolicy, to_samples
 
 INDEPENDENT = 2 / 3
@@ -31,9 +32,6 @@ STRONG_SPEECH = to_samples(0.4)
 
 CONTEST_LIMIT = to_samples(3.0)
 """A contest that neither language wins holds text back no longer than this."""
-
-TIMELINE_FRAMES = 6000
-"""Frames kept for reports: ten minutes of speech at 10 Hz, about 1 MB."""
 
 
 @dataclass(slots=True)
@@ -58,9 +56,7 @@ class _State:
     contest: _Contest | None = None
     speech: int = 0  # samples of speech in the utterances before
     lock_probability: float = 1.0
-    timeline: deque[tuple[int, FloatArray]] = field(
-        default_factory=lambda: deque(maxlen=TIMELINE_FRAMES)
-    )
+    timeline: LanguageTimeline = field(default_factory=LanguageTimeline)
 
 
 class LanguageTracker:
@@ -120,6 +116,10 @@ class LanguageTracker:
     def timeline(self) -> list[tuple[int, FloatArray]]:
         """``(centre in samples, probabilities [columns])`` of the newest frames, as fed."""
         return list(self._state.timeline)
+
+    def other_since(self, at: int) -> int | None:
+        """Where, not before ``at``, the newest speech began to be in no allowed language."""
+        return self._state.timeline.other_since(at)
 
     def reset(self) -> None:
         """Forget the stream; policy and languages stay as last set."""
@@ -200,7 +200,7 @@ class LanguageTracker:
         if state.first_centre is None:
             state.first_centre = frame.centre
         probabilities = self._allowed.restrict(frame.probabilities)
-        state.timeline.append((frame.centre, probabilities.astype(np.float32)))
+        state.timeline.add(frame.centre, probabilities.astype(np.float32))
         seconds = (frame.end - frame.start) / SAMPLE_RATE
         step = frame.start - previous.start if previous else frame.end
         self._smoother.feed(

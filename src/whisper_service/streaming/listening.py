@@ -19,7 +19,8 @@ from whisper_service.lid import (
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.localise import candidates, change_point, snapped
-from whisper_service.types import to_samples
+from whisper_service.streaming.word_languages import word_languages
+from whisper_service.types import Word, to_samples
 
 WHOLE = to_samples(0.5)
 """Another language this close to the start of the speech concerns the whole utterance."""
@@ -119,6 +120,18 @@ class LanguageListener:
             bounds=(window.start, window.end),
         )
         return snapped(point, [*gaps, *dips, floor], floor=floor)
+
+    def tag(self, words: list[Word], window: Window) -> list[Word]:
+        """``words``, decoded from ``window``, each in the language of its own span."""
+        if not self._tracker.needs_frames:
+            return words
+        return word_languages(
+            words,
+            window,
+            encodings=self._encodings,
+            allowed=self._tracker.columns,
+            languages=self._engine.languages,
+        )
 
     def _spans(self, heard: Heard, *, start: int, end: int, final: bool) -> list[LidSpan]:
         floor = max(heard.floor, start, heard.candidate or 0)

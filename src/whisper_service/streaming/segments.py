@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from whisper_service.policy.guards import compression_ratio
 from whisper_service.streaming.session import Proposal, average_logprob, confidence, spaced
@@ -17,11 +17,12 @@ LONGEST = to_samples(25.0)  # and one longer than this at the next word
 class SegmentBuilder:
     """Collects the words of the running segment and numbers the finished ones.
 
-    ``previous`` is the language of the newest word committed in the whole stream, which decides
-    about the space in front of the next segment.
+    ``previous`` is the language of the newest session that committed words in the stream, which
+    decides about the space in front of the next segment.
     """
 
     next_id: int = 0
+    language: str = ""  # of the running segment
     words: list[Word] = field(default_factory=list)
     previous: str | None = None
     language_probabilities: list[float] = field(default_factory=list)
@@ -31,23 +32,23 @@ class SegmentBuilder:
     def text(self) -> str:
         return "".join(w.text for w in self.words)
 
-    def add(self, words: list[Word]) -> list[Word]:
-        """Append committed words; returns them with the spacing they have in the transcript."""
+    def add(self, words: list[Word], *, language: str | None = None) -> list[Word]:
+        """Append committed words of a session in ``language`` (default: the words' own).
+
+        A word may be tagged with another language than its session's; the segment, and the space
+        in front of it, go by the session's. Returns the words with the spacing they have in the
+        transcript.
+        """
         spaced_words = []
         for word in words:
+            own = language or word.language
             text = word.text
             if not self.words:
-                text = spaced(text, language=word.language, previous=self.previous)
-            placed = Word(
-                text=text,
-                start=word.start,
-                end=word.end,
-                probability=word.probability,
-                language=word.language,
-                tokens=word.tokens,
-            )
+                self.language = own
+                text = spaced(text, language=own, previous=self.previous)
+            placed = replace(word, text=text)
             self.words.append(placed)
-            self.previous = word.language
+            self.previous = own
             spaced_words.append(placed)
         return spaced_words
 
@@ -76,7 +77,7 @@ class SegmentBuilder:
             start=self.words[0].start,
             end=max(w.end for w in self.words),
             text=text,
-            language=self.words[0].language,
+            language=self.language,
             language_probability=min(1.0, sum(probabilities) / len(probabilities)),
             confidence=confidence(self.words),
             avg_logprob=average_logprob(self.words),

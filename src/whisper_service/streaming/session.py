@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from whisper_service.config import DecodeOptions
 from whisper_service.engine.base import DecodeRequest, Engine, Hypothesis
@@ -47,6 +48,11 @@ class Proposal:
         """How well text and language fit the audio, to choose between two languages."""
         weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
         return self.hypothesis.avg_logprob + weighted
+
+    def gaps(self) -> tuple[int, ...]:
+        """Where one word ends and the next begins, in samples."""
+        sample = self.window.sample
+        return tuple(sample(max(a.end, b.start - 1)) for a, b in pairwise(self.words))
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""
@@ -152,8 +158,13 @@ class LanguageSession:
             beam_size=self._options.beam_size,
         )
 
-    def accept(self, proposal: Proposal, *, frontier: int, final: bool) -> list[Word]:
-        """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples)."""
+    def accept(
+        self, proposal: Proposal, *, frontier: int, final: bool, until: int | None = None
+    ) -> list[Word]:
+        """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples).
+
+        No word ends after ``until`` (samples), where another session begins.
+        """
         window = proposal.window
         limit = window.encoded.frames
         if not final:
@@ -163,8 +174,9 @@ class LanguageSession:
             proposal.hypothesis, proposal.words, frontier_frame=limit, final=final
         )
         following = [*proposal.words[1:], None]
+        border = window.end if until is None else until
         words = [
-            self._word(window, word, following=after)
+            self._word(window, word, following=after, border=border)
             for word, after in zip(proposal.words[:count], following, strict=False)
         ]
         self.state.committed += words
@@ -225,8 +237,10 @@ class LanguageSession:
         newest = self.state.last_end // FRAME * FRAME
         self.go_on_from(min(max(self.state.window_start, newest), window.end - FRAME))
 
-    def _word(self, window: Window, word: TimedWord, *, following: TimedWord | None) -> Word:
-        """Place ``word`` in the stream.
+    def _word(
+        self, window: Window, word: TimedWord, *, following: TimedWord | None, border: int
+    ) -> Word:
+        """Place ``word`` in the stream, ending at ``border`` (samples) at the latest.
 
         Attention leaves a word before its last sound is over, so a word lasts until the next one
         begins unless a pause lies between them.
@@ -235,7 +249,7 @@ class LanguageSession:
         if following is not None and 0 < following.start - word.end <= PAUSE:
             last = following.start
         start = max(self.state.last_end, window.sample(word.start))
-        end = max(start, window.sample(min(last, window.encoded.frames)))
+        end = max(start, min(border, window.sample(min(last, window.encoded.frames))))
         self.state.last_end = end
         return Word(
             text=word.text,

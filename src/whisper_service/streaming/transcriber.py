@@ -135,6 +135,7 @@ class StreamTranscriber:
     def drop(self, samples: int) -> list[Event]:
         """Tell the stream that ``samples`` were lost before they arrived; time goes on."""
         self._require_open()
+        self.pace.begin()
         if samples < 0:
             raise InvalidOptionError(f"samples is {samples}; what was lost cannot be negative")
         start = self.front.received
@@ -150,6 +151,7 @@ class StreamTranscriber:
     def finish(self) -> list[Event]:
         """Decode what is left and end the stream; returns the last events."""
         self._require_open()
+        self.pace.begin()
         self._finished = True
         with self.metrics.measure("total"):
             self._hear(self.front.finish())
@@ -168,11 +170,11 @@ class StreamTranscriber:
     @property
     def language(self) -> str | None:
         """The language of the newest speech; ``None`` before the first decision."""
-        return self.utterances.language
+        return self.utterances.news.language
 
     @property
     def switches(self) -> tuple[Switch, ...]:
-        return tuple(self.utterances.switches)
+        return tuple(self.utterances.news.switches)
 
     @property
     def finished(self) -> bool:

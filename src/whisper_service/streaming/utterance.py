@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
@@ -12,9 +11,6 @@ from whisper_service.events import (
     Committed,
     Event,
     Final,
-    LanguageCandidate,
-    LanguageDetected,
-    LanguageSwitched,
     Partial,
 )
 from whisper_service.lid import (
@@ -26,11 +22,12 @@ from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.checks import window_limits
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
+from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.utterance_state import UtteranceState
-from whisper_service.types import FRAME, Switch, Word, to_samples
+from whisper_service.types import FRAME, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
@@ -68,10 +65,8 @@ class UtteranceDecoder:
             metrics=metrics,
         )
         self._state: UtteranceState | None = None
-        self._candidate: str | None = None
+        self.news = LanguageNews(emit)
         self.segments = SegmentBuilder()
-        self.language: str | None = None  # of the newest session
-        self.switches: list[Switch] = []
         self.sessions = 0
 
     @property
@@ -125,6 +120,8 @@ class UtteranceDecoder:
         if language is None:
             return
         session = self._session(language, decided_at=end)
+        if not (final or speculative):
+            self._announce()
         if not final and self._language_frontier() <= max(state.speech, session.state.last_end):
             if self.is_full(end):
                 self._cut(session, end)
@@ -144,7 +141,7 @@ class UtteranceDecoder:
         """End the utterance; its last update was a final one."""
         self._finish_segment()
         self._state = None
-        self._set_candidate(None, probability=0.0, since=0)
+        self.news.candidate(None, probability=0.0, since=0)
 
     def _settle_language(self, end: int, *, final: bool) -> str | None:
         while True:
@@ -161,7 +158,7 @@ class UtteranceDecoder:
         self.running.language = state
         likely = dict(self._tracker.best_two)
         since = state.candidate_since
-        self._set_candidate(
+        self.news.candidate(
             state.candidate,
             probability=likely.get(state.candidate or "", min(likely.values())),
             since=end if since is None else since,
@@ -178,6 +175,7 @@ class UtteranceDecoder:
         """Mark what follows the committed words as speech in another language."""
         if not final and not self.is_full(end):
             return
+        self._finish_before_other(end)
         state, session = self.running, self.running.session
         said = session is not None and bool(session.state.committed)
         start = session.state.last_end if session is not None and said else state.start
@@ -186,6 +184,16 @@ class UtteranceDecoder:
         self._emit(AudioSkipped(start=start, end=point, reason="other_language"))
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
+
+    def _finish_before_other(self, end: int) -> None:
+        """Commit what was said in an allowed language before the other one began."""
+        state = self.running
+        spoken_to = max(state.speech, state.decided)
+        began = self._tracker.other_since(spoken_to)
+        point = end if began is None else began
+        language = state.language.language if state.language is not None else None
+        if language is not None and point - spoken_to > NEAR_START:
+            self._finish_session(self._session(language, decided_at=end), end=end, point=point)
 
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
@@ -205,23 +213,14 @@ class UtteranceDecoder:
             speech=max(start, self.running.speech - BEFORE_ONSET),
             prompt=self._prompt(language),
         )
-        self.running.final_proposal = None
-        probability = self._tracker.feed(()).probability
+        self.running.final_proposal, self.running.gaps = None, ()
         at = max(start, self.running.speech)
-        if self.language is None:
-            self._emit(LanguageDetected(language=language, probability=probability, at=at))
-        elif self.language != language:
-            self.switches.append(Switch(old=self.language, new=language, at=at))
-            self._emit(
-                LanguageSwitched(
-                    old=self.language,
-                    new=language,
-                    at=at,
-                    decided_at=decided_at,
-                    probability=probability,
-                )
-            )
-        self.language = language
+        self.news.start(Started(language=language, at=at, decided_at=decided_at))
+        if not self._tracker.uncertain:
+            self._announce()
+
+    def _announce(self) -> None:
+        self.news.tell(self._tracker.feed(()).probability)
 
     def _prompt(self, language: str) -> str:
         """The user's prompt, for the language it is in: no prompt may carry another one."""
@@ -252,21 +251,20 @@ class UtteranceDecoder:
         self._start_session(change.new, start=point, decided_at=end)
 
     def _localise(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
-        window = self._window(session, end)
-        words = session.propose(window, final=True).words
         return self._listener.localise(
             change,
-            window,
+            self._window(session, end),
             floor=session.state.last_end,
-            gaps=[window.sample(max(a.end, b.start - 1)) for a, b in pairwise(words)],
+            gaps=self.running.gaps,
             dips=self.running.voicing.dips(below=self._options.vad.onset),
         )
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
         """Commit everything ``session`` still has to say before ``point``."""
+        self._announce()
         window = self._window(session, end)
         proposal = session.propose(window, final=True, until=point)
-        words = session.accept(proposal, frontier=point, final=True)
+        words = session.accept(proposal, frontier=point, final=True, until=point)
         self._publish(words, proposal, language=session.language)
         self._finish_segment()
 
@@ -286,6 +284,7 @@ class UtteranceDecoder:
         if final and ready is not None and ready.covers(window):
             return ready
         proposal = session.propose(window, final=final, preview=self._previews())
+        self.running.gaps = proposal.gaps()
         if not final:
             return proposal
         if session.loops(proposal):
@@ -307,12 +306,15 @@ class UtteranceDecoder:
 
     def _commit(self, session: LanguageSession, proposal: Proposal, *, final: bool) -> Proposal:
         """Commit what is safe; returns the proposal without the words just committed."""
-        if final and proposal.language != session.language:
+        if proposal.language != session.language and not final:
+            return proposal  # another language is taken where speech has ended, not before
+        if proposal.language != session.language:
             self._tracker.adopt(proposal.language)
             self._start_session(
                 proposal.language, start=session.start, decided_at=proposal.window.end
             )
             session = self._session(proposal.language, decided_at=proposal.window.end)
+        self._announce()
         if final and session.judged_silent(proposal):
             self._emit(
                 AudioSkipped(start=session.start, end=proposal.window.end, reason="no_speech")
@@ -362,7 +364,8 @@ class UtteranceDecoder:
     def _publish(self, words: list[Word], proposal: Proposal, *, language: str) -> None:
         self.segments.note(proposal, language_probability=self._tracker.feed(()).probability)
         if words:
-            placed = self.segments.add(words)
+            tagged = self._listener.tag(words, proposal.window)
+            placed = self.segments.add(tagged, language=language)
             self._emit(Committed(words=tuple(placed), language=language))
         if self.segments.is_long():
             self._finish_segment()
@@ -390,8 +393,3 @@ class UtteranceDecoder:
         self._finish_session(session, end=end, point=point)
         self._start_session(session.language, start=point, decided_at=end)
         self.running.listened.floor = max(self.running.listened.floor, point)
-
-    def _set_candidate(self, language: str | None, *, probability: float, since: int) -> None:
-        if language != self._candidate:
-            self._candidate = language
-            self._emit(LanguageCandidate(language=language, probability=probability, since=since))

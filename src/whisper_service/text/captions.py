@@ -96,7 +96,7 @@ def join_words(words: Iterable[Word]) -> str:
 def shape(segments: Iterable[Segment], options: CaptionOptions) -> list[Cue]:
     """Cues of ``segments`` in their order.
 
-    Each word appears once; a cue never spans two segments, hence never two languages. Times are
+    Each word appears once; a cue never spans two segments, hence never two sessions. Times are
     monotone and don't overlap. A line is wider than allowed only when a single word is.
     """
     cues = [cue for segment in segments for cue in _Shaper(segment, options).cues()]

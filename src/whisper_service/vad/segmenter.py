@@ -26,6 +26,10 @@ from whisper_service.types import to_samples
 
 WINDOW = 512  # samples per probability
 
+LINGER = WINDOW
+"""Samples that Silero goes on hearing speech after its end, taken off every end. On 70 sentences
+of the dev split (exact word times) its end is late by 6, 64 and 109 ms at p5, p50 and p95."""
+
 
 class Phase(Enum):
     QUIET = auto()
@@ -43,7 +47,7 @@ class Started(SpeechStarted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended(SpeechEnded):
-    """``at``: end of the last window at or above offset."""
+    """``at``: end of the last window at or above offset, less :data:`LINGER`."""
 
     known_at: int  # samples that had been judged when this was decided
 
@@ -59,7 +63,7 @@ class SegmenterState:
     now: int = 0  # samples judged
     start: int = 0  # of the first window above onset
     above: int = 0  # samples above onset since then
-    stopping_since: int | None = None  # start of the first window below offset
+    stopping_since: int | None = None  # start of the first window below offset, less LINGER
 
 
 class SpeechSegmenter:
@@ -120,8 +124,9 @@ class SpeechSegmenter:
             case Phase.STARTING if probability < options.offset:
                 state.phase = Phase.QUIET
             case Phase.SPEAKING if probability < options.offset:
-                state.phase, state.stopping_since = Phase.STOPPING, begin
-                return self._confirm_end(begin)
+                state.phase = Phase.STOPPING
+                state.stopping_since = max(state.start, begin - LINGER)
+                return self._confirm_end(state.stopping_since)
             case Phase.STOPPING if probability >= options.offset:
                 state.phase, state.stopping_since = Phase.SPEAKING, None
             case Phase.STOPPING if state.stopping_since is not None:

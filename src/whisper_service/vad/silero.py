@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from whisper_service.engine.openvino_runtime import core, openvino, ops
+from whisper_service.engine.openvino_runtime import core, openvino, ops, release_free_memory
 from whisper_service.errors import InvalidAudioError, StreamClosedError
 from whisper_service.types import FloatArray
 from whisper_service.vad.silero_weights import read_silero_weights, silero_file
@@ -65,6 +65,7 @@ class SileroVad:
         self._request = compiled.create_infer_request()
         self._samples: FloatArray = np.empty((0, CONTEXT + WINDOW), np.float32)
         self._hidden: FloatArray = np.empty((2, 0, HIDDEN), np.float32)
+        release_free_memory()
 
     def probability(self, window: FloatArray, state: SileroState) -> float:
         """Return the speech probability of 512 samples (float32) and advance ``state``.
