@@ -167,12 +167,12 @@ def degrade(
     out = power * np.power(10.0, tilt) * gain
     loudness = max(float(out.mean()), 1e-8) if speech else 10.0 ** rng.uniform(-6, -1)
     draw = rng.random()
-    if not speech or draw < 0.65:
+    if not speech or draw < 0.75:
         stationary = rng.random() < (0.8 if speech else 0.75)
         bank = rng.choice(noises[0] if stationary else noises[1])
         offset = rng.randrange(len(bank) - len(out)) if len(bank) > len(out) else 0
         extract = np.resize(bank[offset:], (len(out), 80))
-        snr = rng.uniform(5, 40) if stationary else rng.uniform(12, 35)
+        snr = rng.uniform(4, 32) if stationary else rng.uniform(8, 30)
         out = out + extract * (loudness / float(bank.mean())) * 10.0 ** (
             -snr / 10 if speech else 0.0
         )

@@ -67,7 +67,7 @@ class StreamOptions:
 
     mode: Mode = "live"
     online_chunk_size: float = 0.5  # s of new speech between two updates
-    unsettled_chunk_size: float = 0.2  # s between updates while the language is not settled
+    unsettled_chunk_size: float = 0.1  # s between updates while the language is not settled
     max_context: float = 10.0  # s, soft limit of the window
     hard_context: float = 30.0  # s, hard limit of the window
     vad: VadOptions = field(default_factory=VadOptions)

@@ -26,12 +26,10 @@ HEARD_SLACK = 2
 """A change needs one raw frame more than ``min_dwell_frames``, among this many more than that:
 a burst of errors as long as the dwell never suffices, and one stray frame costs nothing."""
 
-STRONG_PROBABILITY = 0.95
-STRONG_SPEECH = to_samples(0.4)
-"""What a short utterance must show to count against the language before it."""
+# What a short utterance must show to count against the language before it.
+STRONG_PROBABILITY, STRONG_SPEECH = 0.95, to_samples(0.4)
 
-CONTEST_LIMIT = to_samples(3.0)
-"""A contest that neither language wins holds text back no longer than this."""
+CONTEST_LIMIT = to_samples(3.0)  # a contest that neither language wins holds text back so long
 
 
 @dataclass(slots=True)
@@ -94,9 +92,8 @@ class LanguageTracker:
     @property
     def uncertain(self) -> bool:
         """The two best languages lie within ``confidence_margin``: decode both."""
-        best = self.best_two
-        margin = self._options.confidence_margin
-        return self.needs_frames and len(best) == 2 and best[0][1] - best[1][1] < margin
+        unsure = self._margin() < self._options.confidence_margin
+        return self.needs_frames and len(self.best_two) == 2 and unsure
 
     @property
     def best_two(self) -> tuple[tuple[str, float], ...]:
@@ -114,7 +111,7 @@ class LanguageTracker:
 
     @property
     def timeline(self) -> list[tuple[int, FloatArray]]:
-        """``(centre in samples, probabilities [columns])`` of the newest frames, as fed."""
+        """``(centre, probabilities [columns])`` of the newest frames, as fed."""
         return list(self._state.timeline)
 
     def other_since(self, at: int) -> int | None:
@@ -139,8 +136,8 @@ class LanguageTracker:
         state.language = self._column(current)
         state.locked, state.confirmed, state.contest = False, policy == "forced", None
         state.first_centre = None
-        for columns in (state.strong, state.heard, state.timeline):  # of the languages before
-            columns.clear()
+        for columns in (state.strong, state.heard, state.timeline):
+            columns.clear()  # of the languages before
         self._smoother = self._new_smoother()
         self._smoother.restart(self._prior())
 
@@ -187,9 +184,9 @@ class LanguageTracker:
         if state.started is not None and state.newest is not None:
             state.speech += state.newest.end - state.started
         state.confirmed, state.contest = True, None
-        snapshot = replace(self._snapshot(changes), frontier=EVERYTHING)
+        snapshot = self._snapshot(changes)
         state.started, state.newest = None, None
-        return snapshot
+        return replace(snapshot, frontier=EVERYTHING)
 
     def _step(self, frame: LidFrame) -> LanguageChange | None:
         state = self._state
@@ -229,7 +226,7 @@ class LanguageTracker:
         waited = speech >= self._max_wait
         if state.language is None and waited:
             return self._settle(best, state.started or 0, frame)
-        sure = self._margin() > self._options.confidence_margin
+        sure = self._margin() > self._options.confidence_margin and self._mostly_heard(best)
         if state.language == best and not state.confirmed and (sure or waited):
             return self._settle(best, state.started or 0, frame)
         state.confirmed = state.confirmed or waited
@@ -238,8 +235,8 @@ class LanguageTracker:
     def _decide_at_end(self, frame: LidFrame) -> LanguageChange | None:
         """Judge an utterance that ended before its language was confirmed."""
         state = self._state
-        speech = frame.end - (state.started or 0)
         start = state.started or 0
+        speech = frame.end - start
         best = int(np.argmax(self._smoother.posterior[: len(self._allowed)]))
         if state.language is None:
             return self._settle(best, start, frame, final=speech + state.speech >= self._floor)
@@ -280,9 +277,13 @@ class LanguageTracker:
 
     def _is_heard(self, column: int) -> bool:
         """Whether more raw frames than a burst of errors lasts, the newest included, agree."""
-        heard, first = self._state.heard, self._state.language is None
+        heard = self._state.heard
         enough = heard.count(column) > self._options.min_dwell_frames
-        return first or (heard[-1] == column and enough)
+        return self._state.language is None or (heard[-1] == column and enough)
+
+    def _mostly_heard(self, column: int) -> bool:
+        """Whether the newest frames themselves say so, not only what was spoken before them."""
+        return 2 * self._state.heard.count(column) > len(self._state.heard)
 
     def _crossing(self, candidate: Candidate) -> int:
         """Where a change happened: the utterance's start if it reaches back to its first frame."""
