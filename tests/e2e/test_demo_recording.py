@@ -14,11 +14,11 @@ from whisper_service.evaluation.switching import (
     true_switches,
 )
 from whisper_service.evaluation.wer import mixed_errors
-from whisper_service.events import Lag, LanguageCandidate
+from whisper_service.events import Lag, LanguageCandidate, LanguageSwitched
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.types import SAMPLE_RATE, to_samples
 
-LANGUAGES = ("en", "es", "fr")
+LANGUAGES = ("en", "es", "fr", "de", "zh")
 MODES = ("live", "fast", "offline")
 
 
@@ -59,8 +59,8 @@ def stretches(truth):
 def test_the_recording_is_what_it_claims(recording, truth):
     assert len(recording) >= 20 * SAMPLE_RATE
     languages = [s["language"] for s in truth]
-    assert len(set(languages)) == 3
-    assert sum(a != b for a, b in itertools.pairwise(languages)) == 4
+    assert len(set(languages)) == 5
+    assert sum(a != b for a, b in itertools.pairwise(languages)) == 6
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -95,7 +95,7 @@ def test_changes_are_heard_in_time_and_in_the_right_place(runs, truth, mode):
     assert score.recall(to_samples(1.6)) == 1.0
     assert score.false == ()
     assert max(score.errors) <= to_samples(0.25)
-    assert len(stream.switches) == 4
+    assert len(stream.switches) == 6
 
 
 def test_little_time_is_in_the_wrong_language(runs, truth):
@@ -129,9 +129,12 @@ def test_word_times_are_near_the_truth(runs, truth):
     assert np.median(off) <= 0.12
 
 
-def test_the_first_candidate_is_told_with_its_own_probability(runs):
-    first = next(e for e in runs["fast"][1] if isinstance(e, LanguageCandidate))
-    assert first.probability > 0.5  # the best guess while nothing is decided
+def test_a_candidate_is_told_with_its_own_probability(runs):
+    told = [e for e in runs["fast"][1] if isinstance(e, LanguageCandidate) and e.language]
+    switched = [e for e in runs["fast"][1] if isinstance(e, LanguageSwitched)]
+    assert [e.language for e in told] == [e.new for e in switched]
+    for candidate, change in zip(told, switched, strict=True):
+        assert 0.0 < candidate.probability < change.probability
 
 
 @pytest.mark.parametrize("mode", ["fast", "offline"])
@@ -142,7 +145,8 @@ def test_a_long_stretch_without_a_pause_keeps_its_words(demo, recording, truth, 
     language = LanguageOptions(policy="forced", languages=("fr",))
     stream, _ = run(demo, samples, StreamOptions(mode=mode, language=language))
     spoken = 10 * sum(len(s["words"]) for s in truth[:2])
-    assert spoken - 5 <= len([w for s in stream.segments for w in s.words]) <= spoken + 5
+    heard = sum(len(s.words) for s in stream.segments)
+    assert abs(heard - spoken) <= spoken // 10  # a word may be heard as two, or two as one
 
 
 def test_without_languages_the_first_one_is_kept(demo, recording):
