@@ -33,7 +33,7 @@ class LanguageOptions:
     window: float = 1.0  # s of speech one frame looks at
     evidence: Literal["checked", "shared", "own"] = "checked"  # how LID spans are encoded:
     # read off the window's encoding (shared), alone (own), or shared and the doubtful ones alone
-    doubt: float = 0.95  # P(best language) below which a shared span is checked alone
+    doubt: float = 0.8  # P(best language) below which a shared span is checked alone
     median: int = 5  # frames of the median filter
     seconds_per_change: float = 30.0  # s, mean time between changes in the HMM
     confidence_margin: float = 0.2  # P(new) - P(old) for a change

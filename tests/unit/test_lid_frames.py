@@ -28,7 +28,7 @@ def test_a_span_never_reaches_before_the_floor():
 def test_spans_below_the_shortest_are_skipped():
     found = spans(16_000, 32_000, 16_000)
     assert found[0].end - found[0].start == SHORTEST_SPAN
-    assert found[0].end == 20_800
+    assert found[0].end == 19_200
 
 
 def test_the_stream_start_gives_no_negative_span():

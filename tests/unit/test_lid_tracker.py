@@ -84,8 +84,8 @@ def test_the_same_language_after_a_pause_is_confirmed_at_the_floor():
     say(tracker, 0, (3.0, EN))
     states = say(tracker, 4 * SECOND, (2.0, EN))
     assert changes(states) == []
-    assert not states[4].settled
-    assert states[5].settled
+    assert not states[5].settled
+    assert states[6].settled
 
 
 def test_a_change_inside_an_utterance_is_found_near_its_place():
@@ -299,7 +299,7 @@ def test_a_model_with_one_language_needs_no_frames():
 @pytest.mark.parametrize("right_first", [0.0, 0.1, 1.0, 3.0])
 def test_a_burst_of_wrong_frames_as_long_as_the_dwell_changes_nothing(right_first):
     tracker = LanguageTracker(LANGUAGES, PAIR, initial="en")
-    parts = [(0.2 + right_first, EN), (0.6, ES), (3.0, EN)]  # the first frame comes at 0.3 s
+    parts = [(0.1 + right_first, EN), (0.6, ES), (3.0, EN)]  # the first frame comes at 0.2 s
     states = say(tracker, 0, *parts)
     assert changes(states) == []
 

@@ -76,8 +76,8 @@ def test_doubtful_spans_are_encoded_alone(evidence, best, own):
 
 def test_an_utterance_shorter_than_a_frame_is_heard_at_its_end():
     notes = Notebook()
-    state = listen(notes, Heard(until=0, floor=0), end=0.25, final=True)
-    assert [(s.start, s.end) for s in notes.shared] == [(0, to_samples(0.25))]
+    state = listen(notes, Heard(until=0, floor=0), end=0.15, final=True)
+    assert [(s.start, s.end) for s in notes.shared] == [(0, to_samples(0.15))]
     assert state.language == "en"
 
 

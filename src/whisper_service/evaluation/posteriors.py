@@ -30,7 +30,7 @@ EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 
 STEP = to_samples(0.1)  # between two hops, and between two span lengths
 LENGTHS = tuple(range(3 * STEP, 10 * STEP + 1, STEP))  # 0.3-1.0 s
-GRID = to_samples(0.2)  # windows of the shared encoding end here, as while nothing is settled
+GRID = to_samples(0.1)  # windows of the shared encoding end here, as while nothing is settled
 CONTEXT = to_samples(10.0)  # the longest window that is encoded
 BATCH = 32  # spans encoded in one call while recording
 PAUSE = to_samples(0.5)  # a shorter one does not end an utterance (VadOptions.min_silence)
@@ -211,7 +211,10 @@ def _replay_utterance(
     tracker.start_utterance(utterance.start)
     found, end, final = list[ReplayedChange](), utterance.start, False
     while not final:
-        seconds = pace.online_chunk_size if tracker.feed(()).settled else pace.unsettled_chunk_size
+        settled = tracker.feed(()).settled
+        seconds = pace.online_chunk_size if settled else pace.unsettled_chunk_size
+        if end == utterance.start:
+            seconds = options.evidence_floor + options.hop  # nothing is decided before
         end = min(end + to_samples(seconds), utterance.end)
         final = end == utterance.end
         while True:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from whisper_service.types import to_samples
 
-SHORTEST_SPAN = to_samples(0.3)
-"""Spans below this are skipped: even the trial model names one in five of them wrongly."""
+SHORTEST_SPAN = to_samples(0.2)
+"""Spans below this are skipped. The first ones of an utterance are weak evidence, yet with them a
+change that began it can be decided 0.1 s sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
