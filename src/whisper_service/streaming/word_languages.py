@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from whisper_service.lid import LidFrame, LidSpan
-from whisper_service.lid.frames import SHORTEST_SPAN
 from whisper_service.streaming.encodings import Encodings, Window
-from whisper_service.types import FRAME, Word
+from whisper_service.types import FRAME, Word, to_samples
 
 SURE = 0.98
 """Probability at which a word is in another language than its session.
@@ -25,6 +24,8 @@ Among all languages of the model, so that one which is not allowed speaks agains
 worse than none, which leaves the session's language: on the dev split 0.95 tags as many other words
 wrongly as it tells inserted ones, 0.98 at most one in 1,000 (``benchmarks/word_languages.py``).
 """
+
+SHORTEST = to_samples(0.3)  # a shorter span says too little about a single word
 
 
 def word_languages(
@@ -50,7 +51,7 @@ def word_languages(
 
 def span_of(word: Word, window: Window) -> LidSpan:
     """The word's samples, widened evenly to what says something about a language."""
-    missing = max(0, SHORTEST_SPAN - (word.end - word.start))
+    missing = max(0, SHORTEST - (word.end - word.start))
     start = max(window.start, word.start - missing // 2)
     end = min(window.end, word.end + missing - missing // 2)
     return LidSpan(start=start, end=max(start + FRAME, end))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -29,9 +29,9 @@ from whisper_service.evaluation.bench.measuring import (
 from whisper_service.evaluation.bench.models import ModelName, folder
 from whisper_service.models.checkpoint import load_checkpoint
 
-Kind: TypeAlias = Literal["float32", "bfloat16", "int8"]
+Kind: TypeAlias = Literal["float32", "bfloat16", "int8", "int8_bfloat16"]
 
-KINDS: tuple[Kind, ...] = ("float32", "bfloat16", "int8")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 SECONDS = (1, 2, 5, 10, 30)
 PREFIX, NEW = 20, 25  # tokens
 CLIPS = 20  # a language, of the test split
@@ -48,7 +48,7 @@ def precision(
     notes: list[str] = []
     header: tuple[str, ...] = ()
     for model in models:
-        progress(f"{model}: float32, bfloat16, int8")
+        progress(f"{model}: {', '.join(KINDS)}")
         found = compare_kinds(model, blocks=5 if quick else 15, threads=threads)
         auto = fastest_compute_type(load_checkpoint(folder(model)).config.d_model)
         measured = min(KINDS, key=lambda kind: update_cost(found[kind]["figures"]))
