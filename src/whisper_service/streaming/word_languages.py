@@ -21,8 +21,8 @@ SURE = 0.98
 """Probability at which a word is in another language than its session.
 
 Among all languages of the model, so that one which is not allowed speaks against it. A wrong tag is
-worse than none, which leaves the session's language: on the dev split 0.95 tags as many other words
-wrongly as it tells inserted ones, 0.98 at most one in 1,000 (``benchmarks/word_languages.py``).
+worse than none, which leaves the session's language: on the dev split 0.9 tags one other word in
+1,275 wrongly, 0.98 none (``benchmarks/word_languages.py``).
 """
 
 SHORTEST = to_samples(0.3)  # a shorter span says too little about a single word
