@@ -14,10 +14,11 @@ from whisper_service.types import FRAME, SAMPLE_RATE, to_samples
 RADIUS = to_samples(1.2)  # how far from the crossing a change point is looked for
 LOOK = to_samples(0.6)  # length of a span that is scored
 SHORTEST = to_samples(0.3)  # a shorter side says nothing
-GRID = to_samples(0.1)  # between two candidates, and between two spans
+GRID = to_samples(0.1)  # between two candidates
+STRIDE = to_samples(0.2)  # between two overlapping spans
 SNAP = to_samples(0.1)  # a word gap or dip this close to the best candidate is taken instead
 FINALISTS = 5  # candidates whose two sides are listened to on their own
-OVERLAP = 0.3  # weight of one of the overlapping spans
+OVERLAP = 0.6  # weight of one of the overlapping spans
 DISTANCE = 1.0  # nats for each second between a candidate and the crossing
 
 
@@ -48,7 +49,7 @@ def change_point(
     """
     first, end = bounds
     from_, to = max(first, points[0] - LOOK), min(end, points[-1] + LOOK)
-    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, GRID)]
+    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, STRIDE)]
     evidence = _evidence(listen(spans), columns)
     far = [DISTANCE * abs(p - crossing) / SAMPLE_RATE for p in points]
     scores = {
