@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -129,3 +130,19 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatc
         assert runtime.physical_cores() == expected
     monkeypatch.setattr(runtime, "_cpu_quota", lambda: 1)
     assert runtime.physical_cores() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/maps is Linux's")
+def test_only_code_pages_of_openvino_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relocated data is private and dirty: dropping it would crash the process."""
+    from whisper_service.engine import openvino_runtime as runtime
+
+    maps = (
+        "1000-3000 r-xp 00000000 fe:00 1 /a b/libopenvino_intel_cpu_plugin.so\n"
+        "3000-4000 r--p 00002000 fe:00 1 /a b/libopenvino_intel_cpu_plugin.so\n"
+        "4000-5000 rw-p 00003000 fe:00 1 /a b/libopenvino_intel_cpu_plugin.so\n"
+        "5000-6000 r-xp 00000000 fe:00 2 /usr/lib/libc.so.6\n"
+        "6000-7000 rw-p 00000000 00:00 0\n"
+    )
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: maps)
+    assert runtime._code_of("libopenvino") == [(0x1000, 0x3000)]

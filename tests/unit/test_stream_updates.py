@@ -17,7 +17,9 @@ from whisper_service.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.voicing import Voicing
 from whisper_service.testing import EnergyVad, ManualClock, ScriptedEngine, utterance, word_times
 from whisper_service.types import SAMPLE_RATE, to_samples
 
@@ -332,3 +334,16 @@ def test_what_was_said_before_another_language_in_one_breath_is_kept(mode):
     assert committed(events) == "hello world please yes"
     (skipped,) = [e for e in events if isinstance(e, AudioSkipped)]
     assert skipped.start == finals(events)[0].end
+
+
+def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
+    offered = {}
+
+    def localise(self, change, window, *, floor, dips):
+        offered.update(dips=list(dips))
+        return change.crossing
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    monkeypatch.setattr(Voicing, "dips", lambda self, *, below: [CHANGE])
+    run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert offered["dips"] == [CHANGE]

@@ -40,9 +40,10 @@ _ERROR_AT_ONE_SECOND = 0.01
 
 
 def span_error(seconds: float) -> float:
-    """Share of spans of this length whose language the trial model gets wrong.
+    """Share of spans of this length whose language a model is trusted to get wrong.
 
-    Measured: 5.6 % at 0.5 s and 0.8 % at 1 s (design 6); log-linear between and beyond, never
+    Measured on the first trial of the demo model: 5.6 % at 0.5 s and 0.8 % at 1 s (design 6); the
+    present one does better (model card), others may not; log-linear between and beyond, never
     below the value at 1 s. It caps what one span may claim, because a network that is wrong
     says so with much confidence.
     """

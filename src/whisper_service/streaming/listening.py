@@ -103,7 +103,6 @@ class LanguageListener:
         window: Window,
         *,
         floor: int,
-        gaps: Iterable[int],
         dips: Iterable[int],
     ) -> int:
         """The sample in ``window``, not before ``floor``, at which the language changed."""
@@ -119,7 +118,7 @@ class LanguageListener:
             points=candidates(crossing=change.crossing, floor=floor, end=window.end),
             bounds=(window.start, window.end),
         )
-        return snapped(point, [*gaps, *dips, floor], floor=floor)
+        return snapped(point, [*dips, floor], floor=floor)
 
     def tag(self, words: list[Word], window: Window) -> list[Word]:
         """``words``, decoded from ``window``, each in the language of its own span."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from whisper_service.config import DecodeOptions
 from whisper_service.engine.base import DecodeRequest, Engine, Hypothesis
@@ -48,11 +47,6 @@ class Proposal:
         """How well text and language fit the audio, to choose between two languages."""
         weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
         return self.hypothesis.avg_logprob + weighted
-
-    def gaps(self) -> tuple[int, ...]:
-        """Where one word ends and the next begins, in samples."""
-        sample = self.window.sample
-        return tuple(sample(max(a.end, b.start - 1)) for a, b in pairwise(self.words))
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""

@@ -213,7 +213,7 @@ class UtteranceDecoder:
             speech=max(start, self.running.speech - BEFORE_ONSET),
             prompt=self._prompt(language),
         )
-        self.running.final_proposal, self.running.gaps = None, ()
+        self.running.final_proposal = None
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -255,7 +255,6 @@ class UtteranceDecoder:
             change,
             self._window(session, end),
             floor=session.state.last_end,
-            gaps=self.running.gaps,
             dips=self.running.voicing.dips(below=self._options.vad.onset),
         )
 
@@ -284,7 +283,6 @@ class UtteranceDecoder:
         if final and ready is not None and ready.covers(window):
             return ready
         proposal = session.propose(window, final=final, preview=self._previews())
-        self.running.gaps = proposal.gaps()
         if not final:
             return proposal
         if session.loops(proposal):

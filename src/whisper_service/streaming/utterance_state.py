@@ -19,7 +19,6 @@ class UtteranceState:
     listened: Heard
     session: LanguageSession | None = None
     language: LanguageState | None = None
-    gaps: tuple[int, ...] = ()  # between words, as the session's newest decode has them
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
     voicing: Voicing = field(default_factory=Voicing)
 
