@@ -17,7 +17,7 @@ TEXT_FOLDER = Path(__file__).parent / "text"
 _LETTERS, _HAN = re.compile(r"[^\W\d_]{2,}('[^\W\d_]+)?|[aiyoàéè]"), re.compile("[\u4e00-\u9fff]+")
 
 # share of each kind of sentence in the training data
-KINDS = {"template": 0.25, "salad": 0.26, "common": 0.27, "mixed": 0.09, "dictionary": 0.13}
+KINDS = {"template": 0.25, "salad": 0.24, "common": 0.33, "mixed": 0.09, "dictionary": 0.09}
 COMMON_WORDS = 6000  # the most frequent words of a language
 
 

