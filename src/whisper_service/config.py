@@ -73,7 +73,7 @@ class StreamOptions:
     vad: VadOptions = field(default_factory=VadOptions)
     language: LanguageOptions = field(default_factory=LanguageOptions)
     decode: DecodeOptions = field(default_factory=DecodeOptions)
-    max_segments: int | None = None  # newest segments kept; None: all, about 2 MB an hour
+    max_segments: int | None = None  # newest segments and switches kept; None: all, 2 MB an hour
     metrics: bool = True
     cache: bool = True
     parallel: bool = False  # decode in the current language while the probe runs; needs the cache

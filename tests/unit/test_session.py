@@ -73,6 +73,16 @@ def test_the_newest_half_second_is_not_committed():
     assert texts(words) == ["hello", "world"]
 
 
+def test_a_word_that_has_no_time_before_the_change_point_is_not_taken():
+    s = session()
+    everything = s.propose(window(), final=True)
+    border = window().sample(everything.words[2].start)
+    words = s.accept(everything, frontier=border, final=True, until=border)
+    assert texts(words) == ["hello", "world"]
+    assert words == s.state.committed
+    assert all(word.start < word.end <= border for word in words)
+
+
 def test_cross_attention_ends_at_the_change_point():
     s = session()
     proposal = s.propose(window(), final=True, until=TIMES[2].start)

@@ -5,6 +5,7 @@ import pytest
 from streams import ENGINE, committed, finals, options, run
 from whisper_service.config import DecodeOptions, VadOptions
 from whisper_service.events import AudioSkipped, SpeechEnded
+from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ManualClock, ScriptedEngine, silence, utterance
 from whisper_service.types import SAMPLE_RATE
@@ -40,6 +41,15 @@ def test_the_newest_segments_can_be_all_that_is_kept():
     assert len(finals(events)) == 4
     assert [s.id for s in transcriber.segments] == [2, 3]
     assert transcriber.get_statistics()["segments"] == 4
+
+
+def test_the_newest_switches_can_be_all_that_is_kept():
+    news = LanguageNews(lambda _: None, keep=2)
+    for at, language in enumerate(("en", "es", "en", "es")):
+        news.start(Started(language=language, at=at, decided_at=at))
+        news.tell(1.0)
+    assert [switch.at for switch in news.switches] == [2, 3]
+    assert news.switched == 3
 
 
 class SlowEngine(ScriptedEngine):

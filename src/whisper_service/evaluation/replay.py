@@ -34,6 +34,7 @@ class Replay:
     transcript: Transcript
     computed: float  # s spent in `feed` and `finish`
     updates: tuple[float, ...]  # s of each `feed` that ran an update
+    marks: tuple[int, ...] = ()  # by how much each of them raised the count asked for
     streamed: bool = True  # False: heard whole, so when something was known says nothing
 
     def committed(self) -> list[tuple[Word, Timed]]:
@@ -53,18 +54,20 @@ def replay(
     *,
     chunk: float = 0.1,
     make: Callable[[Engine, StreamOptions], StreamTranscriber] = StreamTranscriber,
+    count: Callable[[], int] = lambda: 0,
 ) -> Replay:
     """Feed ``samples`` (float32 mono at 16 kHz) in chunks of ``chunk`` seconds, as fast as it goes.
 
     Nothing waits for real time: when each chunk would have arrived is known, and so is how long
-    its work took.
+    its work took. ``count`` is a running count, asked after each update (``Replay.marks``).
     """
     stream = make(engine, options)
     size = to_samples(chunk)
     timed: list[Timed] = []
     updates: list[float] = []
+    marks: list[int] = []
     done = total = 0.0
-    passes = 0
+    passes = counted = 0
     for first in range(0, len(samples) + size, size):
         last = first >= len(samples)
         arrived = min(first + size, len(samples))
@@ -76,7 +79,9 @@ def replay(
         if stream.encodings.passes != passes:
             passes = stream.encodings.passes
             updates.append(spent)
+            marks.append(count() - counted)
+            counted += marks[-1]
         timed += [Timed(e, arrived, to_samples(done)) for e in events]
         if last:
             break
-    return Replay(tuple(timed), stream.transcript(), total, tuple(updates))
+    return Replay(tuple(timed), stream.transcript(), total, tuple(updates), tuple(marks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,15 +28,17 @@ class LanguageNews:
     """Tells the language of new sessions, once it is sure that they keep it.
 
     Where speech ends before its language is certain, the runner-up may take the place of a session
-    unheard; of the first one nobody must have been told.
+    unheard; of the first one nobody must have been told. The newest ``keep`` switches are kept, all
+    of them if None.
     """
 
-    def __init__(self, emit: Callable[[Event], None]) -> None:
+    def __init__(self, emit: Callable[[Event], None], *, keep: int | None = None) -> None:
         self._emit = emit
         self._untold: Started | None = None
         self._candidate: str | None = None
         self.language: str | None = None  # of the newest session told of
-        self.switches: list[Switch] = []
+        self.switches: deque[Switch] = deque(maxlen=keep)
+        self.switched = 0  # times, those not kept included
 
     def start(self, started: Started) -> None:
         """Keep a new session in mind; one that was not told yet is forgotten."""
@@ -52,6 +55,7 @@ class LanguageNews:
                 LanguageDetected(language=started.language, probability=probability, at=started.at)
             )
             return
+        self.switched += 1
         self.switches.append(Switch(old=old, new=started.language, at=started.at))
         self._emit(
             LanguageSwitched(

@@ -228,7 +228,7 @@ class SessionRestartTranscriber:
             "pending_seconds": to_seconds(account.pending),
             "segments": self.stream.utterances.segments.next_id,
             "sessions": self.stream.utterances.sessions,
-            "switches": len(self.stream.switches),
+            "switches": self.stream.utterances.news.switched,
         }
 
 

@@ -157,7 +157,8 @@ class LanguageSession:
     ) -> list[Word]:
         """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples).
 
-        No word ends after ``until`` (samples), where another session begins.
+        No word ends after ``until`` (samples), where another session begins. A word that has no
+        time left before it is not taken: the decoder went on behind the last thing it could hear.
         """
         window = proposal.window
         limit = window.encoded.frames
@@ -173,6 +174,7 @@ class LanguageSession:
             self._word(window, word, following=after, border=border)
             for word, after in zip(proposal.words[:count], following, strict=False)
         ]
+        words = [word for word in words if until is None or word.end > word.start]
         self.state.committed += words
         return words
 

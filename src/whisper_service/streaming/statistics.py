@@ -43,7 +43,7 @@ def stream_statistics(stream: StreamTranscriber) -> dict[str, Any]:
         "languages": {code: to_seconds(n) for code, n in stream.spoken.items()},
         "current_language": stream.language,
         "sessions": stream.utterances.sessions,
-        "switches": len(stream.switches),
+        "switches": stream.utterances.news.switched,
         "segments": stream.utterances.segments.next_id,
         "audio": account_seconds(account),
         "invalid_samples": stream.front.invalid_samples,

@@ -65,7 +65,7 @@ class UtteranceDecoder:
             metrics=metrics,
         )
         self._state: UtteranceState | None = None
-        self.news = LanguageNews(emit)
+        self.news = LanguageNews(emit, keep=options.max_segments)
         self.segments = SegmentBuilder()
         self.sessions = 0
 

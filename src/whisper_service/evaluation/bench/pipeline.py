@@ -68,7 +68,14 @@ def run(
             counted.heard = lambda: stream.front.received
         return stream
 
-    replayed = replay(counted, clip.samples, options or stream_options(), chunk=chunk, make=make)
+    replayed = replay(
+        counted,
+        clip.samples,
+        options or stream_options(),
+        chunk=chunk,
+        make=make,
+        count=lambda: counted.work.finals,
+    )
     speech = replayed.transcript.audio.decoded / SAMPLE_RATE
     return Run(replayed=replayed, work=counted.work, speech=speech)
 
@@ -96,6 +103,7 @@ def pipeline(subject: Subject, engine: Engine, clip: Clip, *, repeat: int) -> Se
         header=(
             "clip",
             "updates p50/p95/p99 ms",
+            "without a final",
             "LID ms a frame",
             "encoded windows a second of speech",
             "in calls",
@@ -185,6 +193,8 @@ def _size(model: ModelName) -> Any:
 
 def _figures(subject: Subject, runs: list[Run]) -> dict[str, Any]:
     updates = [u * 1e3 for found in runs for u in found.replayed.updates]
+    marks = [m for found in runs for m in found.replayed.marks]
+    ordinary = [u for u, finals in zip(updates, marks, strict=True) if not finals]
     last, grid = runs[-1], context_grid(ENCODER_SECONDS, FRAMES)
     seconds = max(1e-9, last.speech)
     dynamic = subject.context == "dynamic"
@@ -194,7 +204,9 @@ def _figures(subject: Subject, runs: list[Run]) -> dict[str, Any]:
     stages = last.statistics["performance"]
     return {
         "update_ms": spread(updates),
+        "ordinary_ms": spread(ordinary),
         "updates": len(updates),
+        "finals": sum(map(bool, marks)),
         "lid_ms": stages["lid.total"]["mean"]
         * stages["lid.total"]["count"]
         / max(1, last.work.spans),
@@ -212,10 +224,12 @@ def _figures(subject: Subject, runs: list[Run]) -> dict[str, Any]:
 
 
 def _summary(name: str, row: dict[str, Any]) -> tuple[str, ...]:
-    updates = row["update_ms"]
     return (
         name,
-        f"{updates['p50']:.0f} / {updates['p95']:.0f} / {updates['p99']:.0f}",
+        *(
+            f"{ms['p50']:.0f} / {ms['p95']:.0f} / {ms['p99']:.0f}"
+            for ms in (row["update_ms"], row["ordinary_ms"])
+        ),
         f"{row['lid_ms']:.2f}",
         f"{row['windows_per_second']:.1f}",
         f"{row['calls_per_second']:.1f}",

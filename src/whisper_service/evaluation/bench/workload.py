@@ -119,6 +119,7 @@ class Work:
     encoded: list[tuple[int, int]] = field(default_factory=list)  # (windows, mel frames of each)
     spans: int = 0
     decodes: list[int] = field(default_factory=list)  # tokens of each
+    finals: int = 0  # decodes to the end of what was heard
 
 
 class Counted:
@@ -165,8 +166,14 @@ class Counted:
         return self.engine.language_probabilities(spans)
 
     def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
+        return self._decode(requests, as_asked=requests)
+
+    def _decode(
+        self, requests: Sequence[DecodeRequest], *, as_asked: Sequence[DecodeRequest]
+    ) -> list[Hypothesis]:
         hypotheses = self.engine.decode(requests)
         self.work.decodes += [len(h.tokens) for h in hypotheses]
+        self.work.finals += sum(request.stop_frame is None for request in as_asked)
         return hypotheses
 
 
@@ -205,7 +212,7 @@ class FixedWorkload(Counted):
             )
             for request in requests
         ]
-        done = super().decode(work)
+        done = self._decode(work, as_asked=requests)
         return [self._speech(r, h) for r, h in zip(requests, done, strict=True)]
 
     def _speech(self, request: DecodeRequest, done: Hypothesis) -> Hypothesis:
