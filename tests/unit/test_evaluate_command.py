@@ -22,7 +22,7 @@ def asked(monkeypatch):
     """What runs would have been; running takes minutes and is not what is tested here."""
     seen = []
 
-    def run(engine, wanted, *, console):
+    def run(engine, wanted, *, console, processes):
         seen.append(wanted)
         return {"facts": {}, "systems": {}, "results": {}}, []
 

@@ -6,9 +6,11 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,15 +27,15 @@ if TYPE_CHECKING:
     from whisper_service.engine.base import Engine
     from whisper_service.engine.openvino import OpenVinoEngine
     from whisper_service.evaluation.baselines import System
-    from whisper_service.evaluation.harness import Progress, Timeline
-    from whisper_service.evaluation.recording import Recording
+    from whisper_service.evaluation.harness import Progress, SuiteResult, Timeline
+    from whisper_service.evaluation.jobs import Corpus, Workers
     from whisper_service.evaluation.report import Report
 
 EXAMPLES = """\
 [bold]Examples[/bold]
 whisper-service evaluate --quick                             [dim]# minutes[/dim]
 whisper-service evaluate --baselines --html report.html      [dim]# a page with timelines[/dim]
-whisper-service evaluate --suite monolingual --hours 10 -v   [dim]# no false switch?[/dim]
+whisper-service evaluate --suite monolingual --hours 10 --jobs 2   [dim]# a false switch?[/dim]
 whisper-service evaluate --manifest ./recordings --model base
 """
 
@@ -110,6 +112,14 @@ def evaluate(
             "Default: where benchmarks/convert_for_faster_whisper.py writes it.",
         ),
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes, one thread each. What is heard stays the same; latency figures are "
+            "then those of a busy machine.",
+        ),
+    ] = 1,
     model: opt.Model = "demo",
     models_dir: opt.ModelsDir = None,
     compute_type: opt.ComputeTypeOption = opt.ComputeType.auto,
@@ -128,12 +138,12 @@ def evaluate(
 
         if html is not None:
             ensure_writable(html)
-        engine = load_model(
-            model,
-            models_dir=models_dir,
-            compute_type=compute_type.value,
-            threads=threads or None,
-        )
+        loading: dict[str, Any] = {
+            "models_dir": models_dir,
+            "compute_type": compute_type.value,
+            "threads": threads or (1 if jobs > 1 else None),
+        }
+        engine = load_model(model, **loading)
         wanted = Wanted(
             suites=_suites(suite),
             split=split,
@@ -144,7 +154,8 @@ def evaluate(
             baselines=baselines,
             others=_others(engine, converted, models_dir, console) if baselines else (),
         )
-        report, timelines = _run(engine, wanted, console=console)
+        with _workers(jobs, name=model, **loading) as processes:
+            report, timelines = _run(engine, wanted, console=console, processes=processes)
         _print(report, as_json=as_json)
         if html is not None:
             from whisper_service.evaluation.page import html_page
@@ -178,34 +189,56 @@ def _others(
     return (faster_whisper(folder, longest_window=window, threads=engine.threads),)
 
 
-def _run(engine: Engine, wanted: Wanted, *, console: Console) -> tuple[Report, list[Timeline]]:
-    from whisper_service.evaluation.baselines import share_of
+def _workers(jobs: int, **model: Any) -> AbstractContextManager[Workers | None]:
+    if jobs == 1:
+        return nullcontext()
+    from whisper_service.evaluation.jobs import workers
+
+    return workers(jobs, **model)
+
+
+def _run(
+    engine: Engine, wanted: Wanted, *, console: Console, processes: Workers | None
+) -> tuple[Report, list[Timeline]]:
     from whisper_service.evaluation.goals import figures
-    from whisper_service.evaluation.harness import run_system, warm_up
 
     results: dict[str, dict[str, Any]] = {}
     timelines: list[Timeline] = []
     titles: dict[str, str] = {}
-    for name, recordings in _corpora(wanted):
-        results[name] = {}
-        for system in _systems(name, wanted):
+    for corpus in _corpora(wanted):
+        results[corpus.name] = {}
+        for system in _systems(corpus.name, wanted):
             titles[system.name] = system.title
             began = time.monotonic()
-            title, count = f"{name}, {system.name}", len(recordings)
-            warm_up(engine, system, recordings[0])
+            title = f"{corpus.name}, {system.name}"
             with console.progress(title) as advance:
-                result = run_system(
-                    engine,
-                    system,
-                    share_of(recordings, system),
-                    progress=_progress(advance, console, title=title, count=count),
-                )
-            results[name][system.name] = figures(result.tally, suite=name)
+                shown = partial(_progress, advance, console, title=title)
+                result = _run_system(engine, processes, corpus, system, shown)
+            results[corpus.name][system.name] = figures(result.tally, suite=corpus.name)
             if system.name == "whisper-service":
                 timelines += result.timelines
             console.note(f"{title}: {time.monotonic() - began:.0f} s")
     report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
     return report, timelines
+
+
+def _run_system(
+    engine: Engine,
+    processes: Workers | None,
+    corpus: Corpus,
+    system: System,
+    shown: Callable[..., Callable[[Progress], None]],
+) -> SuiteResult:
+    """In ``processes`` where there are some; another program has its own way to use the cores."""
+    from whisper_service.evaluation.baselines import share_of
+    from whisper_service.evaluation.harness import run_system, warm_up
+
+    recordings = corpus.recordings()
+    progress = shown(count=len(recordings))
+    if processes is not None and system.whole is None:
+        return processes.run(corpus, system, progress=progress)
+    warm_up(engine, system, recordings[0])
+    return run_system(engine, system, share_of(recordings, system), progress=progress)
 
 
 def _progress(
@@ -224,13 +257,12 @@ def _progress(
     return show
 
 
-def _corpora(wanted: Wanted) -> Iterator[tuple[str, Sequence[Recording]]]:
-    from whisper_service.evaluation.manifest import load_manifest
-    from whisper_service.evaluation.store import RecordingStore
-    from whisper_service.evaluation.suites import Plan, Recordings
+def _corpora(wanted: Wanted) -> Iterator[Corpus]:
+    from whisper_service.evaluation.jobs import Corpus
+    from whisper_service.evaluation.suites import Plan
 
     if wanted.manifest is not None:
-        yield "manifest", list(load_manifest(wanted.manifest))
+        yield Corpus(manifest=wanted.manifest)
         return
     plan = Plan(
         split=wanted.split.value,
@@ -239,7 +271,7 @@ def _corpora(wanted: Wanted) -> Iterator[tuple[str, Sequence[Recording]]]:
         grammar=wanted.grammar,
     )
     for suite in wanted.suites:
-        yield suite, Recordings(suite, plan, store=RecordingStore())  # type: ignore[arg-type]
+        yield Corpus(suite=suite, plan=plan)  # type: ignore[arg-type]
 
 
 def _systems(suite: str, wanted: Wanted) -> Iterator[System]:

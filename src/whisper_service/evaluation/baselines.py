@@ -208,3 +208,8 @@ BASELINES = (
         most=60.0,
     ),
 )
+
+
+def by_name(name: str) -> System:
+    """The system of this module that is called ``name``."""
+    return next(s for s in (PRODUCT, OFFLINE, AGREEMENT, *BASELINES) if s.name == name)

@@ -44,6 +44,7 @@ class SuiteResult:
     suite: str
     tally: Tally = field(default_factory=Tally)
     timelines: list[Timeline] = field(default_factory=list)
+    newest: str = ""  # name of the recording just done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ def run_system(
             if number < pictures:
                 result.timelines.append(timeline(system, recording, run, stream))
         tally.add(score(recording, run))
+        result.newest = recording.name
         progress(
             Progress(
                 recordings=tally.recordings,
