@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,17 @@ def test_a_change_inside_an_utterance_is_found_near_its_place():
     assert (change.old, change.new) == ("en", "es")
     assert abs(change.crossing - 3 * SECOND) <= 0.2 * SECOND
     assert change.decided_at <= 4.6 * SECOND
+
+
+@pytest.mark.parametrize(("newest", "count"), [(ES, 1), (EN, 0), (NOISE, 0), (None, 1)])
+def test_a_change_needs_the_newest_part_to_speak_for_it_too(newest, count):
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    tracker.start_utterance(0)
+    heard = [
+        replace(f, newest=newest if f.end > 3.5 * SECOND else None)
+        for f in frames(0, (3.5, EN), (2.5, ES))
+    ]
+    assert len(changes([tracker.feed([f]) for f in heard])) == count
 
 
 def test_a_candidate_freezes_the_frontier_at_its_first_frame():

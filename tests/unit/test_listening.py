@@ -16,7 +16,7 @@ class Notebook:
     """Stands in for the encodings: writes down which spans were asked for, and how."""
 
     def __init__(self, best=0.99):
-        self.shared, self.own, self.best = [], [], best
+        self.shared, self.own, self.closer, self.best = [], [], [], best
 
     def window(self, start, end, *, needs=1, stage=""):
         return Window(start, end, None)
@@ -25,8 +25,9 @@ class Notebook:
         self.shared += spans
         return [self.frame(s) for s in spans]
 
-    def own_frames(self, spans):
-        self.own += spans
+    def own_frames(self, spans, *, needs=None):
+        self.own += spans[:needs]
+        self.closer += spans[len(spans) if needs is None else needs :]
         return [self.frame(s) for s in spans]
 
     def frame(self, span):
@@ -117,6 +118,8 @@ def test_spans_are_cut_where_another_language_seems_to_begin(step):
     assert cut
     assert all(abs(start - to_samples(2.0)) <= to_samples(0.1) for start in cut)
     assert change.decided_at <= to_samples(3.2)
+    assert {s.end for s in notes.closer} == {s.end for s in notes.own}
+    assert all(s.end - s.start <= to_samples(0.4) for s in notes.closer)
 
 
 def test_a_suspicion_that_passes_cuts_nothing_more():

@@ -10,6 +10,7 @@ from streams import ENGINE, committed, finals, options, run
 from whisper_service.config import LanguageOptions, StreamOptions, VadOptions
 from whisper_service.events import (
     AudioSkipped,
+    Committed,
     Lag,
     LanguageCandidate,
     LanguageSwitched,
@@ -19,6 +20,7 @@ from whisper_service.events import (
 )
 from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.utterance import OVERSHOT
 from whisper_service.streaming.voicing import Voicing
 from whisper_service.testing import EnergyVad, ManualClock, ScriptedEngine, utterance, word_times
 from whisper_service.types import SAMPLE_RATE, to_samples
@@ -339,11 +341,27 @@ def test_what_was_said_before_another_language_in_one_breath_is_kept(mode):
 def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
     offered = {}
 
-    def localise(self, change, window, *, floor, dips):
-        offered.update(dips=list(dips))
+    def localise(self, change, window, *, floor, places):
+        offered.update(places=list(places), floor=floor)
         return change.crossing
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     monkeypatch.setattr(Voicing, "dips", lambda self, *, below: [CHANGE])
     run(utterance(IN_ONE_BREATH), options("en", "es"))
-    assert offered["dips"] == [CHANGE]
+    assert offered["places"][0] == CHANGE
+
+
+def test_a_change_point_may_lie_a_little_before_the_newest_committed_word(monkeypatch):
+    offered = {}
+
+    def localise(self, change, window, *, floor, places):
+        offered.update(floor=floor, said=list(places)[-1])
+        return offered["said"] - to_samples(0.3)
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert offered["floor"] == offered["said"] - OVERSHOT
+    words = [word for e in events if isinstance(e, Committed) for word in e.words]
+    assert all(a.end <= b.start for a, b in pairwise(words))
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert switched.at == offered["said"] - to_samples(0.3)

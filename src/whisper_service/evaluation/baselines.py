@@ -62,6 +62,8 @@ class OneLookTracker(LanguageTracker):
     This is what openai-whisper, faster-whisper and most streaming servers do.
     """
 
+    checks_newest = False
+
     def start_utterance(self, at: int) -> None:
         super().start_utterance(at)
         self._named = False
@@ -121,7 +123,7 @@ class ImmediateTracker(OneLookTracker):
 class OldEncodings(Encodings):
     """LID frames of 0.1 s, each padded with silence to 30 s and encoded for itself."""
 
-    def own_frames(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
+    def own_frames(self, spans: Sequence[LidSpan], **_: Any) -> list[LidFrame]:
         return [self._padded_frame(span) for span in spans]
 
     def _padded_frame(self, span: LidSpan) -> LidFrame:

@@ -164,7 +164,7 @@ class RecordedEncodings:
     def shared_frames(self, _: Window, spans: Sequence[LidSpan]) -> list[LidFrame]:
         return [self._frame("shared", span) for span in spans]
 
-    def own_frames(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
+    def own_frames(self, spans: Sequence[LidSpan], **_: Any) -> list[LidFrame]:
         return [self._frame("own", span) for span in spans]
 
     def _frame(self, kind: str, span: LidSpan) -> LidFrame:

@@ -17,6 +17,7 @@ class LidFrame:
     start: int  # samples
     end: int  # samples
     probabilities: FloatArray
+    newest: FloatArray | None = None  # of the newest part of the span alone, where that was heard
 
     @property
     def centre(self) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from whisper_service.lid.allowed import AllowedLanguages
 from whisper_service.lid.smoother import LanguageSmoother, Vector, log_evidence
 from whisper_service.lid.state import EVERYTHING, LanguageChange, LanguageState, LidFrame
 from whisper_service.lid.sustained import Candidate, SustainedChange
-from whisper_service.lid.timeline import LanguageTimeline
+from whisper_service.lid.tracker_state import Contest, TrackerState
 from whisper_service.types import SAMPLE_RATE, FloatArray, LanguagePolicy, to_samples
 
 INDEPENDENT = 2 / 3
@@ -32,31 +31,6 @@ STRONG_PROBABILITY, STRONG_SPEECH = 0.95, to_samples(0.4)
 CONTEST_LIMIT = to_samples(3.0)  # a contest that neither language wins holds text back so long
 
 
-@dataclass(slots=True)
-class _Contest:
-    """A language that the newest frames speak for, against the decided one."""
-
-    language: int
-    since: int  # centre of its first frame
-    frozen: int  # centre of the frame before: text up to here is safe
-
-
-@dataclass(slots=True)
-class _State:
-    language: int | None = None  # column of the decided language
-    locked: bool = False  # auto_lock has decided for good
-    started: int | None = None  # first sample of the utterance
-    first_centre: int | None = None  # stamp of the utterance's first frame
-    newest: LidFrame | None = None
-    heard: deque[int] = field(default_factory=deque)  # best column of each of the newest frames
-    strong: dict[int, bool] = field(default_factory=dict)  # column → strong in every frame so far
-    confirmed: bool = False  # the language holds in this utterance
-    contest: _Contest | None = None
-    speech: int = 0  # samples of speech in the utterances before
-    lock_probability: float = 1.0
-    timeline: LanguageTimeline = field(default_factory=LanguageTimeline)
-
-
 class LanguageTracker:
     """From LID frames to the language of the speech, by policy.
 
@@ -65,6 +39,8 @@ class LanguageTracker:
     feeds does not change any decision. Raises ``InvalidOptionError`` for a language that
     ``languages`` (the engine's, the columns of a frame) lacks, and for ``forced`` without one.
     """
+
+    checks_newest = True  # whether frames with ``newest`` decide otherwise than without
 
     def __init__(
         self,
@@ -80,6 +56,7 @@ class LanguageTracker:
         self._max_wait = to_samples(options.max_wait)
         self._hop = to_samples(options.hop)
         self._independent = round(to_samples(options.window) * INDEPENDENT)
+        self._unheard = (options.median // 2 + 1) * self._hop
         self._sustained = SustainedChange(options)
         self._apply(options.policy, options.languages or self._forced_by(initial))
         self.reset()
@@ -120,7 +97,7 @@ class LanguageTracker:
 
     def reset(self) -> None:
         """Forget the stream; policy and languages stay as last set."""
-        self._state = _State()
+        self._state = TrackerState()
         self._state.language = self._column(self._initial)
         self._smoother = self._new_smoother()
 
@@ -149,7 +126,7 @@ class LanguageTracker:
         """
         state = self._state
         self._smoother.restart(self._prior())
-        state.started, state.first_centre, state.newest = at, None, None
+        state.started, state.first_centre, state.newest, state.agreed = at, None, None, at
         state.confirmed, state.contest = not self.needs_frames, None
         state.strong.clear()
         state.heard.clear()
@@ -210,8 +187,11 @@ class LanguageTracker:
         if len(state.heard) > self._options.min_dwell_frames + HEARD_SLACK:
             state.heard.popleft()
         self._note_strength(frame, probabilities)
-        self._note_contest(frame, previous)
-        return self._decide(frame)
+        self._note_contest(frame)
+        change = self._decide(frame)
+        if state.heard[-1] == state.language:
+            state.agreed = frame.centre
+        return change
 
     def _decide(self, frame: LidFrame) -> LanguageChange | None:
         """Judge the newest frame: a change, a confirmation, or nothing yet."""
@@ -220,7 +200,11 @@ class LanguageTracker:
         if speech < self._floor:
             return None
         candidate = self._candidate()
-        if candidate is not None and candidate.sustained and self._is_heard(candidate.language):
+        if (
+            candidate is not None
+            and candidate.sustained
+            and self._is_heard(candidate.language, frame)
+        ):
             return self._settle(candidate.language, self._crossing(candidate), frame)
         best = int(np.argmax(self._smoother.posterior[: len(self._allowed)]))
         waited = speech >= self._max_wait
@@ -275,11 +259,21 @@ class LanguageTracker:
         )
         return None if candidate and candidate.language >= len(self._allowed) else candidate
 
-    def _is_heard(self, column: int) -> bool:
-        """Whether more raw frames than a burst of errors lasts, the newest included, agree."""
-        heard = self._state.heard
-        enough = heard.count(column) > self._options.min_dwell_frames
-        return self._state.language is None or (heard[-1] == column and enough)
+    def _is_heard(self, column: int, frame: LidFrame) -> bool:
+        """Whether more raw frames than a burst of errors lasts, the newest included, agree.
+
+        The newest part of the newest frame must agree too: a single word may be over by now.
+        """
+        heard, old = self._state.heard, self._state.language
+        if old is None:
+            return True
+        lasts = True
+        if frame.newest is not None:
+            newest = self._allowed.restrict(frame.newest)
+            lasts = bool(newest[column] > newest[old])
+        return (
+            lasts and heard[-1] == column and heard.count(column) > self._options.min_dwell_frames
+        )
 
     def _mostly_heard(self, column: int) -> bool:
         """Whether the newest frames themselves say so, not only what was spoken before them."""
@@ -292,7 +286,7 @@ class LanguageTracker:
             return state.started
         return candidate.crossing
 
-    def _note_contest(self, frame: LidFrame, previous: LidFrame | None) -> None:
+    def _note_contest(self, frame: LidFrame) -> None:
         """Open, keep or close the contest by the newest median-filtered evidence alone.
 
         It sees another language several frames before the belief does, and in the meantime
@@ -307,8 +301,7 @@ class LanguageTracker:
         if lead <= self._options.confidence_margin:
             state.contest = None
         elif state.contest is None:
-            frozen = (state.started or 0) if previous is None else previous.centre
-            state.contest = _Contest(language=best, since=frame.centre, frozen=frozen)
+            state.contest = Contest(language=best, since=frame.centre, frozen=self._heard_to(frame))
         else:
             state.contest.language = best
 
@@ -371,7 +364,11 @@ class LanguageTracker:
         contest = state.contest
         if contest and state.newest.centre - contest.since < CONTEST_LIMIT:
             return contest.frozen
-        return state.newest.centre
+        return state.newest.centre if contest else self._heard_to(state.newest)
+
+    def _heard_to(self, frame: LidFrame) -> int:
+        """Where the language holds: a frame itself agrees, or the median has seen two behind it."""
+        return max(self._state.agreed, frame.centre - self._unheard)
 
     def _prior(self) -> Vector:
         """Belief at the start of an utterance: the language so far, or nothing."""

@@ -85,8 +85,11 @@ class Encodings:
             spans, [Span(window.encoded, *_frames(window, s.start, s.end)) for s in spans]
         )
 
-    def own_frames(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
-        """Language probabilities of ``spans`` (samples), each encoded alone, in one batch."""
+    def own_frames(self, spans: Sequence[LidSpan], *, needs: int | None = None) -> list[LidFrame]:
+        """Language probabilities of ``spans`` (samples), each encoded alone, in one batch.
+
+        ``needs``: how many of them are LID frames (all by default); others only look closer.
+        """
         if not spans:
             return []
         with self._metrics.measure("whisper.buffer_read"):
@@ -96,7 +99,7 @@ class Encodings:
         with self._metrics.measure("lid.encoder"):
             encoded = self._engine.encode(mels)
         if self._cache is not None:
-            self._cache.count_misses(len(spans))
+            self._cache.count_misses(len(spans) if needs is None else needs)
         return self._probabilities(spans, [Span(e, 0, e.frames) for e in encoded])
 
     def _probabilities(self, spans: Sequence[LidSpan], heard: Sequence[Span]) -> list[LidFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from whisper_service.config import LanguageOptions
@@ -24,6 +24,9 @@ from whisper_service.types import Word, to_samples
 
 WHOLE = to_samples(0.5)
 """Another language this close to the start of the speech concerns the whole utterance."""
+
+
+NEWEST = to_samples(0.4)  # part of a span that must itself speak for a suspected language
 
 
 @dataclass(slots=True)
@@ -103,13 +106,16 @@ class LanguageListener:
         window: Window,
         *,
         floor: int,
-        dips: Iterable[int],
+        places: Iterable[int],
     ) -> int:
-        """The sample in ``window``, not before ``floor``, at which the language changed."""
+        """The sample in ``window``, not before ``floor``, at which the language changed.
+
+        One of ``places`` (samples) is taken where it lies close to it.
+        """
         columns = self._engine.languages
         point = change_point(
             listen=(
-                self._encodings.own_frames
+                partial(self._encodings.own_frames, needs=0)
                 if self._engine.dynamic_context
                 else partial(self._encodings.shared_frames, window)
             ),
@@ -118,7 +124,7 @@ class LanguageListener:
             points=candidates(crossing=change.crossing, floor=floor, end=window.end),
             bounds=(window.start, window.end),
         )
-        return snapped(point, [*dips, floor], floor=floor)
+        return snapped(point, places, floor=floor)
 
     def tag(self, words: list[Word], window: Window) -> list[Word]:
         """``words``, decoded from ``window``, each in the language of its own span."""
@@ -131,6 +137,21 @@ class LanguageListener:
             allowed=self._tracker.columns,
             languages=self._engine.languages,
         )
+
+    def _closely(self, heard: Heard, spans: Sequence[LidSpan]) -> list[LidFrame]:
+        """``spans`` encoded alone and, where a change is suspected, their newest part alone too.
+
+        A span that begins where another language seemed to begin is mostly in that language for
+        some time after a single word of it is over; its newest part is not.
+        """
+        if heard.candidate is None or not self._tracker.checks_newest:
+            return self._encodings.own_frames(spans)
+        newest = [LidSpan(start=max(s.start, s.end - NEWEST), end=s.end) for s in spans]
+        frames = self._encodings.own_frames([*spans, *newest], needs=len(spans))
+        return [
+            replace(frame, newest=part.probabilities)
+            for frame, part in zip(frames, frames[len(spans) :], strict=False)
+        ]
 
     def _spans(self, heard: Heard, *, start: int, end: int, final: bool) -> list[LidSpan]:
         floor = max(heard.floor, start, heard.candidate or 0)
@@ -159,7 +180,7 @@ class LanguageListener:
         options, encodings = self._options, self._encodings
         suspected = options.evidence == "checked" and heard.candidate is not None
         if (options.evidence == "own" or suspected) and self._engine.dynamic_context:
-            return encodings.own_frames(spans)
+            return self._closely(heard, spans)
         window = encodings.window(start, end, needs=len(spans), stage="lid.encoder")
         frames = encodings.shared_frames(window, spans)
         if options.evidence == "shared" or not self._engine.dynamic_context:

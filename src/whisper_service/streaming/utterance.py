@@ -32,6 +32,7 @@ from whisper_service.types import FRAME, Word, to_samples
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
 SKIPS = 4  # times a final decode is taken up again after it jumped over speech
+OVERSHOT = to_samples(0.6)  # how far committed words may reach into the next language
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
 
@@ -202,7 +203,7 @@ class UtteranceDecoder:
         assert state.session is not None
         return state.session
 
-    def _start_session(self, language: str, *, start: int, decided_at: int) -> None:
+    def _start_session(self, language: str, *, start: int, decided_at: int, after: int = 0) -> None:
         self.sessions += 1
         self.running.session = LanguageSession(
             engine=self._engine,
@@ -210,7 +211,7 @@ class UtteranceDecoder:
             metrics=self._metrics,
             language=language,
             start=start,
-            speech=max(start, self.running.speech - BEFORE_ONSET),
+            speech=max(start, after, self.running.speech - BEFORE_ONSET),
             prompt=self._prompt(language),
         )
         self.running.final_proposal = None
@@ -248,14 +249,15 @@ class UtteranceDecoder:
         else:
             self._finish_session(session, end=end, point=point)
         state.listened.floor = max(state.listened.floor, point)
-        self._start_session(change.new, start=point, decided_at=end)
+        self._start_session(change.new, start=point, decided_at=end, after=session.state.last_end)
 
     def _localise(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
+        said = session.state.last_end
         return self._listener.localise(
             change,
             self._window(session, end),
-            floor=session.state.last_end,
-            dips=self.running.voicing.dips(below=self._options.vad.onset),
+            floor=max(session.start, said - OVERSHOT),
+            places=[*self.running.voicing.dips(below=self._options.vad.onset), said],
         )
 
     def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:

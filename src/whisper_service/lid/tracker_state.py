@@ -1,0 +1,37 @@
+"""What a language tracker remembers between two frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from whisper_service.lid.state import LidFrame
+from whisper_service.lid.timeline import LanguageTimeline
+
+
+@dataclass(slots=True)
+class Contest:
+    """A language that the newest frames speak for, against the decided one."""
+
+    language: int
+    since: int  # centre of its first frame
+    frozen: int  # text up to here is safe
+
+
+@dataclass(slots=True)
+class TrackerState:
+    """The decided language, what may overturn it, and the utterance so far."""
+
+    language: int | None = None  # column of the decided language
+    locked: bool = False  # auto_lock has decided for good
+    started: int | None = None  # first sample of the utterance
+    first_centre: int | None = None  # stamp of the utterance's first frame
+    newest: LidFrame | None = None
+    agreed: int = 0  # centre of the newest frame that itself heard the decided language
+    heard: deque[int] = field(default_factory=deque)  # best column of each of the newest frames
+    strong: dict[int, bool] = field(default_factory=dict)  # column → strong in every frame so far
+    confirmed: bool = False  # the language holds in this utterance
+    contest: Contest | None = None
+    speech: int = 0  # samples of speech in the utterances before
+    lock_probability: float = 1.0
+    timeline: LanguageTimeline = field(default_factory=LanguageTimeline)
