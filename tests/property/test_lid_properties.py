@@ -119,11 +119,11 @@ def test_changes_without_a_pause_are_found_in_time_and_place():
 
 
 def monolingual(hours, *, seed):
-    """Utterances in one language; 1.5 % of the frames are wrong, in bursts of up to six.
+    """Utterances in one language; 1.1 % of the frames are wrong, in bursts of up to six.
 
     So many of the demo model's 1 s spans are, encoded alone (model card).
     """
-    simulator = PosteriorSimulator(languages=LANGUAGES, seed=seed, evidence=2.5, burst_rate=0.045)
+    simulator = PosteriorSimulator(languages=LANGUAGES, seed=seed, evidence=2.5, burst_rate=0.033)
     generator, at, spoken = random.Random(seed), 0, 0
     while spoken < hours * 3600 * SECOND:
         length = generator.randint(8, 80) * 1600
@@ -140,7 +140,7 @@ def test_the_simulated_hour_is_as_wrong_as_it_says():
         for frame in frames
         if frame.end - frame.start == SECOND
     ]
-    assert 0.975 <= np.mean(right) <= 0.99
+    assert 0.98 <= np.mean(right) <= 0.993
 
 
 @pytest.mark.parametrize("languages", [("en", "es"), ("en", "es", "fr")])
