@@ -144,6 +144,9 @@ def test_doubt_about_the_start_of_an_utterance_cuts_nothing():
     listener.follow(heard, start=0, end=to_samples(1.8), final=True)
     heard, notes.own = Heard(until=to_samples(4.0), floor=to_samples(4.0)), []
     tracker.start_utterance(to_samples(4.0))
-    listener.follow(heard, start=to_samples(4.0), end=to_samples(6.0), final=False)
+    for end in (4.5, 5.0, 5.2, 6.0):
+        listener.follow(heard, start=to_samples(4.0), end=to_samples(end), final=False)
     assert notes.own == []
+    assert notes.closer  # but what was spoken last is heard alone
+    assert all(s.start >= to_samples(4.0) for s in notes.closer)
     assert tracker.feed(()).language == "es"

@@ -36,6 +36,7 @@ class Heard:
     until: int  # end of the newest LID frame
     floor: int  # start of the speech or the last change: evidence from before it counts no more
     frames: int = 0
+    disputed: bool = False  # whether the newest frames speak for another language
     candidate: int | None = None  # where another language seems to begin: spans are cut there
 
 
@@ -81,6 +82,7 @@ class LanguageListener:
                 heard.until = frame.end
                 heard.frames += 1
                 state = self._tracker.feed([frame])
+                heard.disputed = state.candidate_since is not None
                 before, heard.candidate = heard.candidate, self._candidate(heard, state)
                 if state.change is not None or heard.candidate != before:
                     return state
@@ -138,19 +140,19 @@ class LanguageListener:
             languages=self._engine.languages,
         )
 
-    def _closely(self, heard: Heard, spans: Sequence[LidSpan]) -> list[LidFrame]:
-        """``spans`` encoded alone and, where a change is suspected, their newest part alone too.
+    def _closely(self, heard: Heard, frames: list[LidFrame]) -> list[LidFrame]:
+        """``frames``, with the newest part of each heard alone where the language is disputed.
 
         A span that begins where another language seemed to begin is mostly in that language for
-        some time after a single word of it is over; its newest part is not.
+        some time after a single word of it, or a name, is over; its newest part is not.
         """
-        if heard.candidate is None or not self._tracker.checks_newest:
-            return self._encodings.own_frames(spans)
-        newest = [LidSpan(start=max(s.start, s.end - NEWEST), end=s.end) for s in spans]
-        frames = self._encodings.own_frames([*spans, *newest], needs=len(spans))
+        if not (heard.disputed and self._tracker.checks_newest and self._engine.dynamic_context):
+            return frames
+        newest = [LidSpan(start=max(f.start, f.end - NEWEST), end=f.end) for f in frames]
+        parts = self._encodings.own_frames(newest, needs=0)
         return [
             replace(frame, newest=part.probabilities)
-            for frame, part in zip(frames, frames[len(spans) :], strict=False)
+            for frame, part in zip(frames, parts, strict=True)
         ]
 
     def _spans(self, heard: Heard, *, start: int, end: int, final: bool) -> list[LidSpan]:
@@ -180,7 +182,7 @@ class LanguageListener:
         options, encodings = self._options, self._encodings
         suspected = options.evidence == "checked" and heard.candidate is not None
         if (options.evidence == "own" or suspected) and self._engine.dynamic_context:
-            return self._closely(heard, spans)
+            return self._closely(heard, encodings.own_frames(spans))
         window = encodings.window(start, end, needs=len(spans), stage="lid.encoder")
         frames = encodings.shared_frames(window, spans)
         if options.evidence == "shared" or not self._engine.dynamic_context:
@@ -189,4 +191,4 @@ class LanguageListener:
         checked = encodings.own_frames([spans[i] for i in doubtful])
         for i, frame in zip(doubtful, checked, strict=True):
             frames[i] = frame
-        return frames
+        return self._closely(heard, frames)
