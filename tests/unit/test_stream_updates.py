@@ -365,3 +365,11 @@ def test_a_change_point_may_lie_a_little_before_the_newest_committed_word(monkey
     assert all(a.end <= b.start for a, b in pairwise(words))
     (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
     assert switched.at == offered["said"] - to_samples(0.3)
+
+
+def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_say(monkeypatch):
+    monkeypatch.setattr(
+        LanguageListener, "localise", lambda self, change, window, **_: window.start
+    )
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert "hola mundo" in committed(events)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from whisper_service.errors import InvalidOptionError
 from whisper_service.types import FloatArray, Task
 
 Mel: TypeAlias = FloatArray
@@ -141,3 +142,12 @@ class Engine(Protocol):
 
     def decode(self, requests: Sequence[DecodeRequest]) -> list[Hypothesis]:
         """Decode each request as if it were alone."""
+
+
+def check_span(encoded: Encoded, span: tuple[int, int]) -> None:
+    """Raise ``InvalidOptionError`` for a span that is empty or not within ``encoded``."""
+    start, end = span
+    if not 0 <= start < end <= encoded.frames:
+        raise InvalidOptionError(
+            f"a span must lie within the {encoded.frames} encoded frames, not [{start}, {end})"
+        )

@@ -9,7 +9,15 @@ from typing import cast
 
 import numpy as np
 
-from whisper_service.engine.base import DecodeRequest, Encoded, Hypothesis, Mel, Span, Tokenizer
+from whisper_service.engine.base import (
+    DecodeRequest,
+    Encoded,
+    Hypothesis,
+    Mel,
+    Span,
+    Tokenizer,
+    check_span,
+)
 from whisper_service.engine.graph import MASKED
 from whisper_service.engine.openvino_batch import PREFIX_LENGTHS, DecoderModel, RowInput
 from whisper_service.engine.openvino_encoder import (
@@ -152,7 +160,7 @@ class OpenVinoEngine:
     def language_probabilities(self, spans: Sequence[Span]) -> FloatArray:
         """Probabilities ``[spans, languages]`` of the audio in each span."""
         for span in spans:
-            _check_span(span.encoded, (span.start, span.end))
+            check_span(span.encoded, (span.start, span.end))
         head = self._graphs.language_head
         if head is None:
             return np.ones((len(spans), 1), np.float32)
@@ -309,7 +317,7 @@ class OpenVinoEngine:
                 f"prompt and prefix must be token ids below {size}; encode text with the tokenizer"
             )
         if request.span is not None:
-            _check_span(request.encoded, request.span)
+            check_span(request.encoded, request.span)
 
     def _fill_cross(self, encoded: OpenVinoEncoded) -> None:
         with encoded.lock:
@@ -318,11 +326,3 @@ class OpenVinoEngine:
                 encoded.cross = self._graphs.cross_attention.run(
                     {"states": padded_states(encoded)}, outputs
                 )
-
-
-def _check_span(encoded: Encoded, span: tuple[int, int]) -> None:
-    start, end = span
-    if not 0 <= start < end <= encoded.frames:
-        raise InvalidOptionError(
-            f"a span must lie within the {encoded.frames} encoded frames, not [{start}, {end})"
-        )

@@ -256,7 +256,7 @@ class UtteranceDecoder:
         return self._listener.localise(
             change,
             self._window(session, end),
-            floor=max(session.start, said - OVERSHOT),
+            floor=max(session.state.window_start, said - OVERSHOT),
             places=[*self.running.voicing.dips(below=self._options.vad.onset), said],
         )
 
@@ -264,9 +264,10 @@ class UtteranceDecoder:
         """Commit everything ``session`` still has to say before ``point``."""
         self._announce()
         window = self._window(session, end)
-        proposal = session.propose(window, final=True, until=point)
-        words = session.accept(proposal, frontier=point, final=True, until=point)
-        self._publish(words, proposal, language=session.language)
+        if window.frame(point) > 0:
+            proposal = session.propose(window, final=True, until=point)
+            words = session.accept(proposal, frontier=point, final=True, until=point)
+            self._publish(words, proposal, language=session.language)
         self._finish_segment()
 
     def _decode_ahead(self, end: int, *, final: bool) -> None:

@@ -15,7 +15,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_service.engine.base import DecodeRequest, Encoded, Hypothesis, Mel, Span, StopReason
+from whisper_service.engine.base import (
+    DecodeRequest,
+    Encoded,
+    Hypothesis,
+    Mel,
+    Span,
+    StopReason,
+    check_span,
+)
 from whisper_service.errors import InvalidAudioError, InvalidOptionError
 from whisper_service.features import log_mel
 from whisper_service.testing.tokenizer import ScriptedTokenizer
@@ -98,6 +106,7 @@ class ScriptedEngine:
         """Shares of frames ``[spans, languages]`` that sound in each language, softened."""
         counts = np.ones((len(spans), len(self.languages)), np.float32)
         for row, span in zip(counts, spans, strict=True):
+            check_span(span.encoded, (span.start, span.end))
             for run in _scripted(span.encoded).runs:
                 shared = min(run.end, span.end) - max(run.start, span.start)
                 row[self.languages.index(self._language[run.word])] += max(0, shared)
@@ -138,6 +147,8 @@ class ScriptedEngine:
 
     def _decode(self, request: DecodeRequest) -> Hypothesis:
         self._check(request)
+        if request.span is not None:
+            check_span(request.encoded, request.span)
         encoded = _scripted(request.encoded)
         spoken = [
             _clipped(run, request.span)
