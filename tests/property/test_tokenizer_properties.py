@@ -39,6 +39,8 @@ def test_more_tokens_never_change_words_before_the_last(tokens, data):
     language = data.draw(LANGUAGES)
     before = TOKENIZER.split_words(tokens[:count], language)
     after = TOKENIZER.split_words(tokens, language)
+    if before and before[-1][0].endswith("\ufffd"):
+        before = before[:-1]  # may yet be punctuation, which joins the word before it
     assert after[: max(0, len(before) - 1)] == before[: max(0, len(before) - 1)]
 
 
