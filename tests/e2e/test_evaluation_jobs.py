@@ -43,8 +43,9 @@ def corpus(recording, truth, tmp_path_factory):
 def test_two_processes_hear_what_one_does(demo, corpus):
     told = []
     with workers(2, name="demo", compute_type="float32", threads=1) as processes:
-        shared = processes.run(corpus, baselines.PRODUCT, progress=told.append)
-    alone = run_system(demo, baselines.PRODUCT, corpus.recordings())
+        recordings = corpus.recordings()
+        shared = processes.run(corpus, recordings, baselines.PRODUCT, progress=told.append)
+    alone = run_system(demo, baselines.PRODUCT, recordings)
     for name in set(alone.tally.__slots__) - TIMED:
         assert getattr(shared.tally, name) == getattr(alone.tally, name), name
     assert [t.recording for t in shared.timelines] == [t.recording for t in alone.timelines]

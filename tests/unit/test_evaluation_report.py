@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streams import ENGINE
+from whisper_service.config import StreamOptions
 from whisper_service.errors import InvalidOptionError
 from whisper_service.evaluation import baselines
 from whisper_service.evaluation.corpus import SpokenWord
@@ -66,6 +67,12 @@ def test_progress_tells_of_each_recording(result):
     assert [p.recordings for p in told] == [1, 2]
     assert [p.samples for p in told] == [result.tally.samples, 2 * result.tally.samples]
     assert (told[0].newest, told[0].false_switches) == ("tones <&>", 0)
+
+
+def test_other_ways_to_follow_the_language_do_not_look_closer():
+    makers = [system.make(ENGINE, StreamOptions()) for system in baselines.BASELINES[1:]]
+    assert [stream.tracker.checks_newest for stream in makers] == [False, False]
+    assert baselines.PRODUCT.make(ENGINE, StreamOptions()).tracker.checks_newest
 
 
 @pytest.mark.parametrize(("most", "count"), [(np.inf, 3), (1.0, 1), (0.0, 1), (11.0, 2)])

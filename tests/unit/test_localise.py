@@ -55,6 +55,21 @@ def test_a_window_of_half_a_second_still_has_a_change_point():
     assert 0 <= at <= to_samples(0.5)
 
 
+def test_between_equal_candidates_the_one_nearest_the_crossing_is_taken():
+    crossing = to_samples(4.0)
+    points = candidates(crossing=crossing, floor=0, end=to_samples(8.0))
+
+    def listen(spans):
+        row = np.full(3, 1 / 3, np.float32)
+        return [LidFrame(start=s.start, end=s.end, probabilities=row) for s in spans]
+
+    bounds = (0, to_samples(8.0))
+    at = change_point(
+        listen=listen, columns=(0, 1), crossing=crossing, points=points, bounds=bounds
+    )
+    assert at == crossing
+
+
 def test_candidates_are_a_grid_that_ends_before_the_window():
     points = candidates(crossing=2 * SECOND, floor=0, end=to_samples(2.5))
     assert all(b - a == to_samples(0.05) for a, b in itertools.pairwise(points))

@@ -43,6 +43,13 @@ def test_the_newest_segments_can_be_all_that_is_kept():
     assert transcriber.get_statistics()["segments"] == 4
 
 
+def test_a_stream_keeps_as_many_switches_as_segments():
+    script = [*ENGLISH, *SPANISH, *ENGLISH, *SPANISH]
+    transcriber, _ = run(utterance(script), options("en", "es", max_segments=2))
+    assert len(transcriber.switches) == 2
+    assert transcriber.get_statistics()["switches"] == 3
+
+
 def test_the_newest_switches_can_be_all_that_is_kept():
     news = LanguageNews(lambda _: None, keep=2)
     for at, language in enumerate(("en", "es", "en", "es")):

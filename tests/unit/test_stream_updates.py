@@ -10,7 +10,6 @@ from streams import ENGINE, committed, finals, options, run
 from whisper_service.config import LanguageOptions, StreamOptions, VadOptions
 from whisper_service.events import (
     AudioSkipped,
-    Committed,
     Lag,
     LanguageCandidate,
     LanguageSwitched,
@@ -18,10 +17,7 @@ from whisper_service.events import (
     SpeechEnded,
     SpeechStarted,
 )
-from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.streaming.utterance import OVERSHOT
-from whisper_service.streaming.voicing import Voicing
 from whisper_service.testing import EnergyVad, ManualClock, ScriptedEngine, utterance, word_times
 from whisper_service.types import SAMPLE_RATE, to_samples
 
@@ -336,40 +332,3 @@ def test_what_was_said_before_another_language_in_one_breath_is_kept(mode):
     assert committed(events) == "hello world please yes"
     (skipped,) = [e for e in events if isinstance(e, AudioSkipped)]
     assert skipped.start == finals(events)[0].end
-
-
-def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
-    offered = {}
-
-    def localise(self, change, window, *, floor, places):
-        offered.update(places=list(places), floor=floor)
-        return change.crossing
-
-    monkeypatch.setattr(LanguageListener, "localise", localise)
-    monkeypatch.setattr(Voicing, "dips", lambda self, *, below: [CHANGE])
-    run(utterance(IN_ONE_BREATH), options("en", "es"))
-    assert offered["places"][0] == CHANGE
-
-
-def test_a_change_point_may_lie_a_little_before_the_newest_committed_word(monkeypatch):
-    offered = {}
-
-    def localise(self, change, window, *, floor, places):
-        offered.update(floor=floor, said=list(places)[-1])
-        return offered["said"] - to_samples(0.3)
-
-    monkeypatch.setattr(LanguageListener, "localise", localise)
-    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
-    assert offered["floor"] == offered["said"] - OVERSHOT
-    words = [word for e in events if isinstance(e, Committed) for word in e.words]
-    assert all(a.end <= b.start for a, b in pairwise(words))
-    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
-    assert switched.at == offered["said"] - to_samples(0.3)
-
-
-def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_say(monkeypatch):
-    monkeypatch.setattr(
-        LanguageListener, "localise", lambda self, change, window, **_: window.start
-    )
-    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
-    assert "hola mundo" in committed(events)

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from whisper_service.engine.base import Engine
     from whisper_service.engine.openvino import OpenVinoEngine
     from whisper_service.evaluation.baselines import System
-    from whisper_service.evaluation.harness import Progress, SuiteResult, Timeline
+    from whisper_service.evaluation.harness import Progress, Timeline
     from whisper_service.evaluation.jobs import Corpus, Workers
     from whisper_service.evaluation.report import Report
 
@@ -200,45 +199,34 @@ def _workers(jobs: int, **model: Any) -> AbstractContextManager[Workers | None]:
 def _run(
     engine: Engine, wanted: Wanted, *, console: Console, processes: Workers | None
 ) -> tuple[Report, list[Timeline]]:
+    from whisper_service.evaluation.baselines import share_of
     from whisper_service.evaluation.goals import figures
+    from whisper_service.evaluation.harness import run_system, warm_up
 
     results: dict[str, dict[str, Any]] = {}
     timelines: list[Timeline] = []
     titles: dict[str, str] = {}
     for corpus in _corpora(wanted):
         results[corpus.name] = {}
+        recordings = corpus.recordings()
         for system in _systems(corpus.name, wanted):
             titles[system.name] = system.title
             began = time.monotonic()
             title = f"{corpus.name}, {system.name}"
             with console.progress(title) as advance:
-                shown = partial(_progress, advance, console, title=title)
-                result = _run_system(engine, processes, corpus, system, shown)
+                progress = _progress(advance, console, title=title, count=len(recordings))
+                if processes is not None and system.whole is None:
+                    result = processes.run(corpus, recordings, system, progress=progress)
+                else:  # another program has its own way to use the cores
+                    warm_up(engine, system, recordings[0])
+                    part = share_of(recordings, system)
+                    result = run_system(engine, system, part, progress=progress)
             results[corpus.name][system.name] = figures(result.tally, suite=corpus.name)
             if system.name == "whisper-service":
                 timelines += result.timelines
             console.note(f"{title}: {time.monotonic() - began:.0f} s")
     report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
     return report, timelines
-
-
-def _run_system(
-    engine: Engine,
-    processes: Workers | None,
-    corpus: Corpus,
-    system: System,
-    shown: Callable[..., Callable[[Progress], None]],
-) -> SuiteResult:
-    """In ``processes`` where there are some; another program has its own way to use the cores."""
-    from whisper_service.evaluation.baselines import share_of
-    from whisper_service.evaluation.harness import run_system, warm_up
-
-    recordings = corpus.recordings()
-    progress = shown(count=len(recordings))
-    if processes is not None and system.whole is None:
-        return processes.run(corpus, system, progress=progress)
-    warm_up(engine, system, recordings[0])
-    return run_system(engine, system, share_of(recordings, system), progress=progress)
 
 
 def _progress(

@@ -1,8 +1,8 @@
 """Recordings shared among processes, each with a model of its own on one thread.
 
 Ten hours of speech are as many recordings as one likes: they are heard side by side. What is heard
-and decided is the same as in one process; how long it took is not, because the processes share
-the caches and the memory of one machine.
+and decided is the same as in one process of one thread; how long it took is not, because the
+processes share the caches and the memory of one machine.
 """
 
 from __future__ import annotations
@@ -59,13 +59,16 @@ class Workers:
     def run(
         self,
         corpus: Corpus,
+        recordings: Sequence[Recording],
         system: System,
         *,
         pictures: int = 2,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> SuiteResult:
-        """As :func:`whisper_service.evaluation.harness.run_system`, recordings in their order."""
-        recordings = corpus.recordings()
+        """As :func:`whisper_service.evaluation.harness.run_system`, in their order.
+
+        ``recordings`` are those of ``corpus``; each process makes or reads its own.
+        """
         short = system.most < float("inf")
         count = sum(1 for _ in share_of(recordings, system)) if short else len(recordings)
         one = partial(_run_one, corpus, system.name, pictures)

@@ -138,9 +138,7 @@ class _Work:
         self.samples = np.zeros((batch, CONTEXT + WINDOW + MIRRORED), np.float32)
         self.spectra = np.zeros((batch, FRAMES + 2, BINS), np.float32)
         self.first = np.zeros((batch, FRAMES + 2, HIDDEN), np.float32)
-        self.joined = np.zeros(
-            (batch, 2 * HIDDEN), np.float32
-        )  # input and hidden state of the LSTM
+        self.joined = np.zeros((batch, 2 * HIDDEN), np.float32)  # the LSTM's input, hidden state
         self.cell = np.zeros((batch, HIDDEN), np.float32)
         self.hidden = np.zeros((batch, HIDDEN), np.float32)
         self.frames = _overlapping(self.samples, FRAMES, N_FFT, FRAME_HOP)

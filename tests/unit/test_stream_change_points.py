@@ -1,0 +1,81 @@
+"""Where a change inside an utterance is put, and what both sessions say around it."""
+
+from itertools import pairwise
+
+from streams import committed, options, run
+from whisper_service.events import Committed, LanguageSwitched
+from whisper_service.streaming.listening import LanguageListener
+from whisper_service.streaming.session import LanguageSession
+from whisper_service.streaming.utterance import OVERSHOT
+from whisper_service.streaming.voicing import Voicing
+from whisper_service.testing import utterance, word_times
+from whisper_service.types import to_samples
+
+ENGLISH = [(None, 0.7), ("hello", 0.5), ("world", 0.5), ("please", 0.5), ("yes", 0.5)]
+SPANISH = [(w, 0.5) for w in ("hola", "mundo", "gracias", "buenos", "sí", "hola")]
+IN_ONE_BREATH = [*ENGLISH, ("everything", 0.5), ("hello", 0.5), *SPANISH, (None, 1.2)]
+CHANGE = word_times(IN_ONE_BREATH)[6].start
+
+
+def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
+    offered = {}
+
+    def localise(self, change, window, *, floor, places):
+        offered.update(places=list(places), floor=floor)
+        return change.crossing
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    monkeypatch.setattr(Voicing, "dips", lambda self, *, below: [CHANGE])
+    run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert offered["places"][0] == CHANGE
+
+
+def test_a_change_point_may_lie_a_little_before_the_newest_committed_word(monkeypatch):
+    offered = {}
+
+    def localise(self, change, window, *, floor, places):
+        offered.update(floor=floor, said=list(places)[-1])
+        return offered["said"] - to_samples(0.3)
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert offered["floor"] == offered["said"] - OVERSHOT
+    words = [word for e in events if isinstance(e, Committed) for word in e.words]
+    assert all(a.end <= b.start for a, b in pairwise(words))
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert switched.at == offered["said"] - to_samples(0.3)
+
+
+def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypatch):
+    begun, said = [], []
+
+    def localise(self, change, window, *, floor, places):
+        said.append(list(places)[-1])
+        return said[0] - to_samples(0.3)
+
+    class Session(LanguageSession):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            begun.append((self.start, self.state.last_end))
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    monkeypatch.setattr("whisper_service.streaming.utterance.LanguageSession", Session)
+    run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert begun[-1] == (said[0] - to_samples(0.3), said[0])
+
+
+def test_spans_that_localise_a_change_are_no_needs_of_the_cache():
+    transcriber, _ = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    statistics = transcriber.get_statistics()
+    cache, decodes = statistics["encoder_cache"], statistics["performance"]["whisper.decode"]
+    frames = len(transcriber.tracker.timeline)
+    assert statistics["switches"] == 1
+    assert cache["hits"] + cache["misses"] <= frames + 2 * decodes["count"]
+
+
+def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_say(monkeypatch):
+    monkeypatch.setattr(
+        LanguageListener, "localise", lambda self, change, window, **_: window.start
+    )
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    assert "hola mundo" in committed(events)
