@@ -1,6 +1,7 @@
 """Writers: against what openai/whisper's own writers print, and against the json contract."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -245,6 +246,14 @@ def test_language_spans_in_vtt():
 def test_vtt_language_spans_are_bcp_47():
     javanese = transcript(segment(0, 0, 1, " sugeng enjing", language="jw"))
     assert "<lang jv>sugeng enjing</lang>" in write_transcript(javanese, "vtt", options=TAGGED)
+
+
+@pytest.mark.parametrize("at", range(56, 76))
+def test_a_cue_of_one_millisecond_is_still_one_when_written(at):
+    spoken = [replace(segment(i, 0, 0, "9"), start=at, end=at) for i in range(2)]
+    vtt = write_transcript(transcript(*spoken), "vtt", options=FormatOptions())
+    times = [line.split(" --> ") for line in vtt.splitlines() if " --> " in line]
+    assert all(start < end for start, end in times)
 
 
 def test_markup_in_vtt_is_escaped():

@@ -20,7 +20,7 @@ from whisper_service.errors import InvalidOptionError
 from whisper_service.text.normalize import is_unspaced
 from whisper_service.types import Segment, Word, to_samples
 
-MILLISECOND = 16  # samples, the resolution of every caption format
+SHOWN = 17  # samples: a millisecond, the formats' resolution, and one that survives ties to even
 PAUSE = to_samples(0.3)  # a silence between two words at which a cue may well end
 SENTENCE_END = frozenset(".?!…。？！｡؟۔।॥")
 CLAUSE_END = frozenset(",;:，、；：､،؛–—")
@@ -205,7 +205,7 @@ def _timed(cues: Sequence[Cue], options: CaptionOptions) -> Iterator[Cue]:
         end = min(max(cue.end, start + shortest), start + longest)
         if index + 1 < len(cues):
             end = min(end, max(cues[index + 1].start, start))
-        free = max(end, start + MILLISECOND)
+        free = max(end, start + SHOWN)
         yield replace(cue, start=start, end=free)
 
 
