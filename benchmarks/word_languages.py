@@ -5,8 +5,9 @@
 The product transcribes sentences with one inserted word, sentences of one language, and changes at
 pauses and without one. Every committed word is heard in its own span, in the encoding it was
 decoded from, and in one that also holds what follows. For each threshold: how many words inserted
-into a session of another language are told, and how many other words are tagged wrongly although
-their session's language is right.
+into a session of another language are told, how many of those lie among LID frames that had no
+doubt (the product does not hear such words again), and how many other words are tagged wrongly
+although their session's language is right.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from whisper_service.evaluation.store import RecordingStore
 from whisper_service.evaluation.suites import Plan, Suite, build
 from whisper_service.features import log_mel
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.streaming.word_languages import span_of
 from whisper_service.types import FRAME, FloatArray, Word, to_samples
@@ -47,6 +49,7 @@ class Heard:
     truth: str
     inserted: bool
     allowed: tuple[str, ...]
+    doubted: bool  # by a LID frame around the word
     probabilities: dict[str, FloatArray]
 
 
@@ -62,9 +65,23 @@ def main() -> None:
         for evidence in EVIDENCE
         for threshold in THRESHOLDS
     ]
-    header = ("evidence", "from", "inserted words told", "of", "others tagged wrongly", "of")
-    facts = {**provenance(), "model": engine.name, "split": split, "words": str(len(words))}
-    names = ("evidence", "from", "told", "inserted", "wrong", "others")
+    header = (
+        "evidence",
+        "from",
+        "inserted words told",
+        "of them undoubted",
+        "of",
+        "others tagged wrongly",
+        "of",
+    )
+    doubted = f"{sum(word.doubted for word in words) / max(1, len(words)):.0%} doubted"
+    facts = {
+        **provenance(),
+        "model": engine.name,
+        "split": split,
+        "words": f"{len(words)}, {doubted}",
+    }
+    names = ("evidence", "from", "told", "undoubted", "inserted", "wrong", "others")
     data = [dict(zip(names, row, strict=True)) for row in rows]
     report("Languages of words", facts, table(rows, header), data)
 
@@ -75,7 +92,8 @@ def heard(engine: Engine, recording: Recording) -> list[Heard]:
 
     def make(engine: Engine, options: StreamOptions) -> StreamTranscriber:
         stream = StreamTranscriber(engine, options)
-        note = partial(listen, engine, recording, found)
+        listener = stream.utterances._listener
+        note = partial(listen, engine, recording, found, listener)
         publish: Callable[..., None] = stream.utterances._publish
 
         def noting(words: list[Word], proposal: Any, *, language: str) -> None:
@@ -93,6 +111,7 @@ def listen(
     engine: Engine,
     recording: Recording,
     found: list[Heard],
+    listener: LanguageListener,
     words: Sequence[Word],
     window: Window,
     language: str,
@@ -115,6 +134,7 @@ def listen(
                 truth=recording.language_at((word.start + word.end) // 2),
                 inserted=is_inserted(word, recording),
                 allowed=recording.languages,
+                doubted=not listener.beyond_doubt(word),
                 probabilities=dict(zip(EVIDENCE, rows, strict=True)),
             )
         )
@@ -131,8 +151,8 @@ def is_inserted(word: Word, recording: Recording) -> bool:
 
 def counts(
     words: Sequence[Heard], evidence: str, threshold: float, languages: Sequence[str]
-) -> tuple[int, int, int, int]:
-    """Inserted words told and all of them, other words tagged wrongly and all of them."""
+) -> tuple[int, int, int, int, int]:
+    """Inserted words told, undoubted and in all; other words tagged wrongly and in all."""
     inserted = [w for w in words if w.inserted and w.session != w.truth]
     others = [w for w in words if not w.inserted and w.session == w.truth]
 
@@ -141,9 +161,10 @@ def counts(
         sure, best = max((float(row[languages.index(code)]), code) for code in word.allowed)
         return best if sure >= threshold else word.session
 
-    told = sum(tag(w) == w.truth for w in inserted)
+    told = [w for w in inserted if tag(w) == w.truth]
+    undoubted = sum(not w.doubted for w in told)
     wrong = sum(tag(w) != w.session for w in others)
-    return told, len(inserted), wrong, len(others)
+    return len(told), undoubted, len(inserted), wrong, len(others)
 
 
 if __name__ == "__main__":

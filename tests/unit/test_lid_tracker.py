@@ -287,7 +287,7 @@ def test_reset_forgets_the_stream():
     say(tracker, 0, (3.0, EN))
     tracker.reset()
     assert tracker.feed([]).language is None
-    assert tracker.timeline == []
+    assert not tracker.timeline
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from whisper_service.config import LanguageOptions
 from whisper_service.lid import LanguageTracker, LidFrame
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.listening import Heard, LanguageListener
-from whisper_service.types import to_samples
+from whisper_service.streaming.listening import UNDOUBTED, Heard, LanguageListener
+from whisper_service.types import Word, to_samples
 
 
 class Notebook:
@@ -36,15 +36,19 @@ class Notebook:
         return LidFrame(start=span.start, end=span.end, probabilities=p.astype(np.float32))
 
 
-def listen(notes, heard, *, end=2.0, start=0.0, final=False, **options):
+def listener_of(notes, **options):
     opts = LanguageOptions(policy="code_switch", languages=("en", "es"), **options)
-    listener = LanguageListener(
+    return LanguageListener(
         engine=ENGINE,
         options=opts,
         encodings=notes,
         tracker=LanguageTracker(ENGINE.languages, opts),
         metrics=PerformanceMetrics(),
     )
+
+
+def listen(notes, heard, *, end=2.0, start=0.0, final=False, **options):
+    listener = listener_of(notes, **options)
     return listener.follow(heard, start=to_samples(start), end=to_samples(end), final=final)
 
 
@@ -150,3 +154,39 @@ def test_doubt_about_the_start_of_an_utterance_cuts_nothing():
     assert notes.closer  # but what was spoken last is heard alone
     assert all(s.start >= to_samples(4.0) for s in notes.closer)
     assert tracker.feed(()).language == "es"
+
+
+@pytest.mark.parametrize(
+    ("best", "language", "start", "asked"),
+    [
+        (UNDOUBTED + 0.01, "en", 0.5, False),
+        (0.85, "en", 0.5, True),
+        (UNDOUBTED + 0.01, "es", 0.5, True),  # the frames speak for another language
+        (UNDOUBTED + 0.01, "fr", 0.5, True),  # not allowed any more
+        (UNDOUBTED + 0.01, "en", 3.5, True),  # heard by no frame
+    ],
+)
+def test_a_word_among_frames_without_doubt_is_not_heard_again(best, language, start, asked):
+    notes = Notebook(best)
+    listener = listener_of(notes, doubt=0.5)
+    listener.follow(Heard(until=0, floor=0), start=0, end=to_samples(2.0), final=False)
+    notes.shared.clear()
+    at = {"start": to_samples(start), "end": to_samples(start + 0.4)}
+    word = Word(text=" a", probability=0.9, language=language, tokens=(1,), **at)
+    tagged = listener.tag([word], Window(0, to_samples(4.0), None))
+    assert bool(notes.shared) == asked
+    assert [w.text for w in tagged] == [" a"]
+
+
+def test_one_doubted_word_is_enough_to_ask():
+    notes = Notebook()
+    listener = listener_of(notes)
+    listener.follow(Heard(until=0, floor=0), start=0, end=to_samples(2.0), final=False)
+    notes.shared.clear()
+    words = [
+        Word(text=text, start=to_samples(at), end=to_samples(at + 0.3), probability=0.9,
+             language="en", tokens=(1,))
+        for text, at in ((" a", 0.5), (" b", 3.5))
+    ]  # fmt: skip
+    listener.tag(words, Window(0, to_samples(4.0), None))
+    assert len(notes.shared) == 2

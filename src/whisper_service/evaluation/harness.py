@@ -110,7 +110,7 @@ def timeline(
     system: System, recording: Recording, run: Replay, stream: StreamTranscriber
 ) -> Timeline:
     """What the report draws of one run."""
-    curve = stream.tracker.timeline
+    curve = list(stream.tracker.timeline)
     step = max(1, len(curve) // CURVE)
     return Timeline(
         system=system.name,

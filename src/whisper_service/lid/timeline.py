@@ -23,6 +23,9 @@ class LanguageTimeline:
     def __iter__(self) -> Iterator[tuple[int, FloatArray]]:
         return iter(self._frames)
 
+    def __len__(self) -> int:
+        return len(self._frames)
+
     def add(self, centre: int, probabilities: FloatArray) -> None:
         self._frames.append((centre, probabilities))
 
@@ -40,3 +43,13 @@ class LanguageTimeline:
                 break
             since = centre
         return since
+
+    def least(self, column: int, start: int, end: int) -> float:
+        """Least probability of ``column`` in frames centred in ``[start, end]``; without any, 0."""
+        found = None
+        for centre, probabilities in reversed(self._frames):
+            if centre < start:
+                break
+            if centre <= end:
+                found = min(1.0 if found is None else found, float(probabilities[column]))
+        return 0.0 if found is None else found

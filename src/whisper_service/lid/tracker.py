@@ -13,8 +13,9 @@ from whisper_service.lid.allowed import AllowedLanguages
 from whisper_service.lid.smoother import LanguageSmoother, Vector, log_evidence
 from whisper_service.lid.state import EVERYTHING, LanguageChange, LanguageState, LidFrame
 from whisper_service.lid.sustained import Candidate, SustainedChange
+from whisper_service.lid.timeline import LanguageTimeline
 from whisper_service.lid.tracker_state import Contest, TrackerState
-from whisper_service.types import SAMPLE_RATE, FloatArray, LanguagePolicy, to_samples
+from whisper_service.types import SAMPLE_RATE, LanguagePolicy, to_samples
 
 INDEPENDENT = 2 / 3
 """Share of a window after which its evidence counts as new. Frames overlap, so each would count
@@ -87,13 +88,9 @@ class LanguageTracker:
         return self._allowed.columns
 
     @property
-    def timeline(self) -> list[tuple[int, FloatArray]]:
+    def timeline(self) -> LanguageTimeline:
         """``(centre, probabilities [columns])`` of the newest frames, as fed."""
-        return list(self._state.timeline)
-
-    def other_since(self, at: int) -> int | None:
-        """Where, not before ``at``, the newest speech began to be in no allowed language."""
-        return self._state.timeline.other_since(at)
+        return self._state.timeline
 
     def reset(self) -> None:
         """Forget the stream; policy and languages stay as last set."""

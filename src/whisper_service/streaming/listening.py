@@ -28,6 +28,9 @@ WHOLE = to_samples(0.5)
 
 NEWEST = to_samples(0.4)  # part of a span that must itself speak for a suspected language
 
+UNDOUBTED = 0.95
+"""Probability of its session's language in every frame around a word that settles the word's tag."""
+
 
 @dataclass(slots=True)
 class Heard:
@@ -129,8 +132,12 @@ class LanguageListener:
         return snapped(point, places, floor=floor)
 
     def tag(self, words: list[Word], window: Window) -> list[Word]:
-        """``words``, decoded from ``window``, each in the language of its own span."""
-        if not self._tracker.needs_frames:
+        """``words``, decoded from ``window``, each in the language of its own span.
+
+        Words of which no LID frame had a doubt are not heard again: that spares the call in six
+        of seven updates of speech, and no tag was lost by it (``benchmarks/word_languages.py``).
+        """
+        if not self._tracker.needs_frames or all(map(self.beyond_doubt, words)):
             return words
         return word_languages(
             words,
@@ -139,6 +146,15 @@ class LanguageListener:
             allowed=self._tracker.columns,
             languages=self._engine.languages,
         )
+
+    def beyond_doubt(self, word: Word) -> bool:
+        """Whether every LID frame that hears ``word`` heard its session's language."""
+        tracker, reach = self._tracker, to_samples(self._options.window / 2)
+        if word.language not in tracker.columns:  # the policy has changed since
+            return False
+        column = tracker.columns.index(word.language)
+        least = tracker.timeline.least(column, word.start - reach, word.end + reach)
+        return least >= UNDOUBTED
 
     def _closely(self, heard: Heard, frames: list[LidFrame]) -> list[LidFrame]:
         """``frames``, with the newest part of each heard alone where the language is disputed.

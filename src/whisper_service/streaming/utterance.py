@@ -190,7 +190,7 @@ class UtteranceDecoder:
         """Commit what was said in an allowed language before the other one began."""
         state = self.running
         spoken_to = max(state.speech, state.decided)
-        began = self._tracker.other_since(spoken_to)
+        began = self._tracker.timeline.other_since(spoken_to)
         point = end if began is None else began
         language = state.language.language if state.language is not None else None
         if language is not None and point - spoken_to > NEAR_START:
