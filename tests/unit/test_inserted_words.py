@@ -12,7 +12,7 @@ ONE_WORD = 25  # frames
 
 
 class Accent(ScriptedEngine):
-    """Says English words, of which "please" alone sounds Spanish."""
+    """Says English words, of which "please" sounds Spanish: alone surely, among others a little."""
 
     def language_probabilities(self, spans):
         heard = super().language_probabilities(spans)
@@ -21,6 +21,9 @@ class Accent(ScriptedEngine):
             if words == ["please"] and span.end - span.start <= ONE_WORD:
                 row[:] = 0.001
                 row[self.languages.index("es")] = 1.0 - 0.001 * (len(row) - 1)
+            elif "please" in words:
+                row *= 0.8
+                row[self.languages.index("es")] += 0.2
         return heard
 
 

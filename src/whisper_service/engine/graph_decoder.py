@@ -32,10 +32,15 @@ EXACT = 16  # best classes whose logits are computed again in float32 under bflo
 OUTPUTS = ("classes", "logits", "normalizer", "special", "attention", "columns")
 
 
-def cross_attention(checkpoint: Checkpoint, *, int8: bool, kind: Any) -> Any:
-    """Graph from ``states [B, T, d]`` to k0, v0, k1 and so on, ``[B, heads, T, size]`` each."""
-    c, blocks = checkpoint.config, Blocks(checkpoint, int8, half=kind == types.bf16)
-    states = parameter("states", (-1, -1, c.d_model))
+def cross_attention(
+    checkpoint: Checkpoint, *, int8: bool, kind: Any, half: bool = False, frames: int = -1
+) -> Any:
+    """Graph from ``states [1, T, d]`` to k0, v0, k1 and so on, ``[1, heads, T, size]`` each.
+
+    ``half``: as in ``Blocks``; ``frames``: T where it is always the same.
+    """
+    c, blocks = checkpoint.config, Blocks(checkpoint, int8, half)
+    states = parameter("states", (1, frames, c.d_model))
     outputs = []
     for i in range(c.decoder_layers):
         for p in "kv":

@@ -69,7 +69,9 @@ def load_engine(
         threads = min(MAX_THREADS * workers, physical_cores())
     folder = (Path(cache_dir) if cache_dir else default_cache_dir()) if cache else None
     key = cache_key([checkpoint.fingerprint, precision.name]) if folder else ""
-    compiler = _Compiler(GraphCache(folder, key), precision, threads, workers)
+    padded = _padded(checkpoint, context)
+    full = padded == checkpoint.config.max_source_positions
+    compiler = _Compiler(GraphCache(folder, key), precision, threads, workers, full)
     vocabulary, embedding = tables(checkpoint, int8=precision.int8_decoder)
     graphs = compiler.graphs(checkpoint, vocabulary)
     info = EngineInfo(
@@ -82,7 +84,12 @@ def load_engine(
         decoder=_decoder_model(
             checkpoint, vocabulary=vocabulary, embedding=embedding, precision=precision
         ),
-        windows=_windows(checkpoint, graphs.encoder, context),
+        windows=Windows(
+            graphs.encoder,
+            positions=checkpoint.tensor("encoder.embed_positions.weight"),
+            n_mels=checkpoint.config.n_mels,
+            padded=padded,
+        ),
         tokenizer=WhisperTokenizer(checkpoint),
     )
 
@@ -107,7 +114,9 @@ class _Precision:
     """What a compute type means for the graphs.
 
     The precision of activations is always set: the plugin would choose by itself. With INT8
-    weights the decoder stays in float32, where it costs nothing and logits are not rounded.
+    weights the decoder stays in float32, where it costs nothing and logits are not rounded. Keys
+    and values of cross-attention are projections of the encoder's output, made once a window as
+    that is: they go with the encoder.
     """
 
     name: PlainComputeType
@@ -141,18 +150,25 @@ class _Compiler:
     precision: _Precision
     threads: int
     workers: int
+    full: bool  # every window is padded to the model's own length
 
     def graphs(self, checkpoint: Checkpoint, vocabulary: Vocabulary) -> Graphs:
-        p = self.precision
-        half = p.encoder == "bf16"
-        encoder = partial(graph.encoder, checkpoint, int8=p.int8_encoder, half=half)
-        options = {"int8": p.int8_decoder, "kind": p.cache_kind}
-        cross = partial(graph_decoder.cross_attention, checkpoint, **options)
-        decoder = partial(graph_decoder.decoder, checkpoint, vocabulary, **options)
+        p, kind = self.precision, self.precision.cache_kind
+        weights = {"int8": p.int8_encoder, "half": p.encoder == "bf16"}
+        build = graph.full_encoder if self.full else graph.encoder
+        encoder = partial(build, checkpoint, **weights)
+        frames = checkpoint.config.max_source_positions if self.full else -1
+        cross = partial(
+            graph_decoder.cross_attention, checkpoint, **weights, kind=kind, frames=frames
+        )
+        decoder = partial(
+            graph_decoder.decoder, checkpoint, vocabulary, int8=p.int8_decoder, kind=kind
+        )
         head = partial(graph_language.language_head, checkpoint)
+        variant = "_full" if self.full else ""
         return Graphs(
-            self._graph("encoder", encoder, p.encoder),
-            self._graph("cross_attention", cross, p.decoder),
+            self._graph(f"encoder{variant}", encoder, p.encoder),
+            self._graph(f"cross_attention{variant}", cross, p.encoder),
             self._graph("decoder", decoder, p.decoder),
             self._graph("language_head", head, "f32") if checkpoint.generation.languages else None,
         )
@@ -187,22 +203,19 @@ def _decoder_model(
     )
 
 
-def _windows(checkpoint: Checkpoint, encoder: Graph, context: Context) -> Windows:
-    positions = checkpoint.tensor("encoder.embed_positions.weight")
-    longest = len(positions)
-    padded: int | None
+def _padded(checkpoint: Checkpoint, context: Context) -> int | None:
+    """Frames that every window is padded to at least; ``None``: windows keep their length."""
+    longest = checkpoint.config.max_source_positions
     if context == "auto":
-        padded = None if checkpoint.config.dynamic_context else longest
-    elif context == "full":
-        padded = longest
-    elif isinstance(context, str) or not 0 < context <= longest / FRAMES_PER_SECOND:
+        return None if checkpoint.config.dynamic_context else longest
+    if context == "full":
+        return longest
+    if isinstance(context, str) or not 0 < context <= longest / FRAMES_PER_SECOND:
         raise InvalidOptionError(
             f"context must be 'auto', 'full' or 1 to {longest // FRAMES_PER_SECOND} seconds, "
             f"not {context!r}"
         )
-    else:
-        padded = round(context * FRAMES_PER_SECOND)
-    return Windows(encoder, positions, checkpoint.config.n_mels, padded)
+    return round(context * FRAMES_PER_SECOND)
 
 
 def _check(compute_type: str, threads: int | None, workers: int) -> None:

@@ -322,7 +322,8 @@ class OpenVinoEngine:
     def _fill_cross(self, encoded: OpenVinoEncoded) -> None:
         with encoded.lock:
             if encoded.cross is None:
-                outputs = range(2 * self._decoder.layers)
-                encoded.cross = self._graphs.cross_attention.run(
-                    {"states": padded_states(encoded)}, outputs
+                cross = self._decoder.cross(encoded.context)
+                self._graphs.cross_attention.fill(
+                    {"states": padded_states(encoded)}, cross, self._decoder.kind
                 )
+                encoded.cross = cross

@@ -43,10 +43,19 @@ class DecoderModel:
         longest = len(self.positions)
         return (*(n for n in CACHE_LENGTHS if n < longest), longest)
 
+    @property
+    def dtype(self) -> type[np.floating[Any]]:
+        """Of the caches on the NumPy side: bfloat16 travels as opaque 16-bit numbers."""
+        return np.float32 if self.kind is None else np.float16
+
     def cache(self, rows: int, length: int) -> Array:
-        """Zeros ``[2·layers, rows, heads, length, size]``; bfloat16 as opaque 16-bit numbers."""
-        dtype = np.float32 if self.kind is None else np.float16
-        return np.zeros((2 * self.layers, rows, self.heads, length, self.head_size), dtype)
+        """Zeros ``[2·layers, rows, heads, length, size]``."""
+        return np.zeros((2 * self.layers, rows, self.heads, length, self.head_size), self.dtype)
+
+    def cross(self, length: int) -> list[Array]:
+        """Room for one window's keys and values (``OpenVinoEncoded.cross``)."""
+        shape = (1, self.heads, length, self.head_size)
+        return [np.empty(shape, self.dtype) for _ in range(2 * self.layers)]
 
 
 @dataclass(frozen=True, slots=True)

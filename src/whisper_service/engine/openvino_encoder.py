@@ -83,6 +83,11 @@ class Windows:
     padded: int | None
 
     @property
+    def full(self) -> bool:
+        """Whether the graph is ``full_encoder``: one length, one window at a time, no masks."""
+        return self.padded == len(self.positions)
+
+    @property
     def grid(self) -> tuple[int, ...]:
         """Lengths of the encoder and the language head, in frames."""
         return context_grid(ENCODER_SECONDS, len(self.positions))
@@ -111,7 +116,7 @@ class Windows:
         encoded: dict[int, OpenVinoEncoded] = {}
         for context in sorted(set(contexts)):
             group = [i for i, c in enumerate(contexts) if c == context]
-            for size in batches(len(group)):
+            for size in [1] * len(group) if self.full else batches(len(group)):
                 chosen, group = group[:size], group[size:]
                 results = self._encode_batch([mels[i] for i in chosen], context)
                 encoded.update(zip(chosen, results, strict=True))
@@ -141,13 +146,15 @@ class Windows:
                 mask[row, ..., frames[row] :] = MASKED
             else:
                 mel[row, :, length:] = max(float(window.max()) - _RANGE, _SILENCE)
-        positions = self.positions[None, :context]
-        inputs = {"mel": mel, "content": content, "mask": mask, "positions": positions}
-        (states,) = self.graph.run(inputs)
-        return [
-            self._encoded(n, states[row, : context if self.padded else n])
-            for row, n in enumerate(frames)
-        ]
+        inputs = {"mel": mel, "positions": self.positions[None, :context]}
+        if not self.full:
+            inputs |= {"content": content, "mask": mask}
+        with self.graph.session() as session:
+            (states,) = session.outputs_of(inputs)
+            return [
+                self._encoded(n, states[row, : context if self.padded else n])
+                for row, n in enumerate(frames)
+            ]
 
     def _encoded(self, frames: int, states: FloatArray) -> OpenVinoEncoded:
         """Keep only what is attended to: a view would hold the padding and the batch too."""

@@ -36,10 +36,12 @@ class Graph:
     def run(self, inputs: dict[str, Array], outputs: Sequence[int] = (0,)) -> list[Array]:
         """Run once and return copies of the ``outputs``."""
         with self.session() as session:
-            for name, array in inputs.items():
-                session.set(name, array)
-            session.run()
-            return [session.output(i).copy() for i in outputs]
+            return [output.copy() for output in session.outputs_of(inputs, outputs)]
+
+    def fill(self, inputs: dict[str, Array], outputs: Sequence[Array], kind: Any = None) -> None:
+        """Run once, every output into an array of its shape; ``kind``: as in ``shared_tensor``."""
+        with self.session() as session:
+            session.fill(inputs, outputs, kind)
 
     def release_pages(self) -> None:
         """Give back the memory of a stored graph's file; see ``Compiled.release_pages``."""

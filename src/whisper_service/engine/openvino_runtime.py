@@ -13,6 +13,7 @@ import mmap
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -157,6 +158,23 @@ class Session:
     def run(self) -> None:
         self._request.start_async()
         self._request.wait()
+
+    def outputs_of(self, inputs: dict[str, Array], outputs: Sequence[int] = (0,)) -> list[Array]:
+        """Set ``inputs``, run, and return views of ``outputs``, valid until the next run."""
+        for name, array in inputs.items():
+            self.set(name, array)
+        self.run()
+        return [self.output(i) for i in outputs]
+
+    def fill(self, inputs: dict[str, Array], outputs: Sequence[Array], kind: Any = None) -> None:
+        """Set ``inputs`` and run into arrays of the outputs' shapes, without a copy.
+
+        The request keeps their addresses: do not mix with ``run`` in one graph.
+        """
+        tensors = [shared_tensor(array, kind) for array in outputs]
+        for i, tensor in enumerate(tensors):
+            self._request.set_output_tensor(i, tensor)
+        self.outputs_of(inputs, ())
 
     def output(self, index: int) -> Array:
         """View of an output, valid until the next run."""

@@ -29,7 +29,7 @@ WHOLE = to_samples(0.5)
 NEWEST = to_samples(0.4)  # part of a span that must itself speak for a suspected language
 
 UNDOUBTED = 0.95
-"""Probability of its session's language in every frame around a word that settles the word's tag."""
+"""Probability of the session's language in every frame around a word that settles its tag."""
 
 
 @dataclass(slots=True)
