@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[4]
 
 Progress: TypeAlias = Callable[[str], None]
@@ -101,9 +103,11 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> Ratio:
 
 
 def percentile(values: Sequence[float], q: float) -> float:
-    """Nearest-rank percentile, ``q`` from 0 to 1; 0 of nothing."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
+    """Nearest-rank percentile, ``q`` from 0 to 1: the least value that so many do not exceed.
+
+    0 of nothing.
+    """
+    return float(np.quantile(values, q, method="inverted_cdf")) if len(values) else 0.0
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
