@@ -183,7 +183,8 @@ def test_a_context_can_be_asked_for(
     )
     assert not engine.dynamic_context
     mel = window("dynamic", mel_frames)
-    (encoded,) = engine.encode([mel])
+    other, encoded = engine.encode([window("dynamic", 90), mel])
+    assert other.frames == 45
     seconds = 30 if context == "full" else next(s for s in GRID if s * 100 >= max(400, mel_frames))
     expected = reference_of("dynamic").encode(mel, least_frames=seconds * 100)
     assert encoded.frames == expected.frames

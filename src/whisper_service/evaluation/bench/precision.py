@@ -1,9 +1,9 @@
 """float32, bfloat16 and INT8: encoder and decoder times, bytes held, and what INT8 costs in WER.
 
 Every figure is the median of runs that alternate between the compute types, each shape run once
-before. Encoder times include the mask and copying the result; a decoder step is one token of a
-fixed workload (20-token prefix, 25 new tokens, end-of-text suppressed, context 10 s), without the
-prefix, for one session and for each of eight in a batch.
+before. Encoder times include the mask and copying the result; ``STOCK`` has no mask and one shape.
+A decoder step is one token of a fixed workload (20-token prefix, 25 new tokens, end-of-text
+suppressed, context 10 s), without the prefix, for one session and for each of eight in a batch.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ Kind: TypeAlias = Literal["float32", "bfloat16", "int8", "int8_bfloat16"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SECONDS = (1, 2, 5, 10, 30)
+STOCK = "encoder 30 s (stock)"
 PREFIX, NEW = 20, 25  # tokens
 CLIPS = 20  # a language, of the test split
 
@@ -75,11 +76,9 @@ def compare_kinds(
     model: ModelName, *, blocks: int, threads: int | None = None
 ) -> dict[str, dict[str, Any]]:
     """Figures of each compute type of one model; the types take turns."""
-    engines = {
-        kind: load_engine(folder(model), name=model, compute_type=kind, threads=threads)
-        for kind in KINDS
-    }
-    todo = {kind: works(engine) for kind, engine in engines.items()}
+    load = partial(load_engine, folder(model), name=model, threads=threads)
+    engines = {kind: load(compute_type=kind) for kind in KINDS}
+    todo = {kind: works(engines[kind], load(compute_type=kind, context="full")) for kind in KINDS}
     produced = {
         kind: {
             name: max(len(h.tokens) for h in todo[kind][name]()) for name in ("decode", "decode 8")
@@ -116,8 +115,8 @@ def update_cost(figures: Mapping[str, float]) -> float:
     return figures["encoder 5 s"] + figures["prefix of 24"] + 8 * figures["step"]
 
 
-def works(engine: OpenVinoEngine) -> Work:
-    """Every measured call of one engine."""
+def works(engine: OpenVinoEngine, stock: OpenVinoEngine) -> Work:
+    """Every measured call of one engine; ``stock``: the same checkpoint, always padded to 30 s."""
     windows = {s: _mel(engine, s) for s in SECONDS}
     encoded = engine.encode([windows[10]] * 8)
     frames = [Span(encoded[0], 10 * i, 10 * i + 50) for i in range(8)]
@@ -128,6 +127,7 @@ def works(engine: OpenVinoEngine) -> Work:
     }
     return {
         **{f"encoder {s} s": partial(engine.encode, [m]) for s, m in windows.items()},
+        STOCK: partial(stock.encode, [windows[SECONDS[-1]]]),
         "encoder 8 x 2 s": lambda: engine.encode([windows[2]] * 8),
         "prefix": lambda: engine.decode([alone[1]]),
         "decode": lambda: engine.decode([alone[NEW]]),
