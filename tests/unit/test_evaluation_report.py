@@ -71,8 +71,8 @@ def test_progress_tells_of_each_recording(result):
 
 def test_other_ways_to_follow_the_language_do_not_look_closer():
     makers = [system.make(ENGINE, StreamOptions()) for system in baselines.BASELINES[1:]]
-    assert [stream.tracker.checks_newest for stream in makers] == [False, False]
-    assert baselines.PRODUCT.make(ENGINE, StreamOptions()).tracker.checks_newest
+    assert [stream.tracker.looks_twice for stream in makers] == [False, False]
+    assert baselines.PRODUCT.make(ENGINE, StreamOptions()).tracker.looks_twice
 
 
 @pytest.mark.parametrize(("most", "count"), [(np.inf, 3), (1.0, 1), (0.0, 1), (11.0, 2)])

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from whisper_service.config import LanguageOptions
 from whisper_service.errors import InvalidOptionError
 from whisper_service.lid import EVERYTHING, LanguageTracker, LidFrame, lid_spans
+from whisper_service.lid.tracker import CAUTION
 
 LANGUAGES = ("en", "es", "fr", "de", "zh")
 SECOND = 16_000
@@ -326,3 +328,56 @@ def test_a_language_chosen_by_the_decoder_is_adopted():
     assert tracker.best_two[0][0] == "es"
     with pytest.raises(InvalidOptionError, match="'fr'"):
         tracker.adopt("fr")
+
+
+def denied_change():
+    """A tracker that has taken back a change to Spanish, and the frame after which it did."""
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    say(tracker, 0, (3.0, EN))
+    tracker.start_utterance(4 * SECOND)
+    following = iter(frames(4 * SECOND, (6.0, ES)))
+    change = next(c for frame in following for c in tracker.feed([frame]).changes)
+    tracker.deny(change)
+    return tracker, change, following
+
+
+def test_a_change_that_is_denied_leaves_the_language_and_holds_text_back():
+    tracker, change, _ = denied_change()
+    state = tracker.feed([])
+    assert (state.language, state.settled) == ("en", False)
+    assert state.frontier == change.crossing == 4 * SECOND
+
+
+def test_after_a_denial_a_change_needs_all_its_evidence_anew():
+    tracker, change, following = denied_change()
+    again = next(c for frame in following for c in tracker.feed([frame]).changes)
+    assert (again.old, again.new) == ("en", "es")
+    hop = SECOND // 10
+    assert again.decided_at - change.decided_at > PAIR.min_dwell_frames * hop
+
+
+def test_after_a_denial_the_language_can_be_confirmed():
+    tracker, change, _ = denied_change()
+    rest = [f for f in frames(4 * SECOND, (6.0, EN)) if f.end > change.decided_at]
+    states = [tracker.feed([frame]) for frame in rest]
+    assert changes(states) == []
+    assert states[-1].settled
+    assert states[-1].frontier > 9 * SECOND
+
+
+def test_a_change_denied_after_the_utterance_changes_nothing_more():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    say(tracker, 0, (3.0, EN))
+    (change,) = changes(say(tracker, 4 * SECOND, (0.5, ES)))
+    tracker.deny(change)
+    assert tracker.feed([]).language == "en"
+    assert tracker.end_utterance().changes == ()
+
+
+def test_in_a_contest_the_newest_agreeing_frames_are_not_trusted():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    states = say(tracker, 0, (3.0, EN), (3.0, ES))
+    before, contested = next(
+        (a, b) for a, b in pairwise(states) if a.candidate is None and b.candidate == "es"
+    )
+    assert contested.frontier <= before.frontier - CAUTION + SECOND // 10

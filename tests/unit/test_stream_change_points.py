@@ -59,7 +59,7 @@ def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypat
             begun.append((self.start, self.state.last_end))
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
-    monkeypatch.setattr("whisper_service.streaming.utterance.LanguageSession", Session)
+    monkeypatch.setattr("whisper_service.streaming.session_maker.LanguageSession", Session)
     run(utterance(IN_ONE_BREATH), options("en", "es"))
     assert begun[-1] == (said[0] - to_samples(0.3), said[0])
 

@@ -244,13 +244,15 @@ def test_a_long_window_is_shortened_to_half_of_what_it_may_be():
     assert 4 * SAMPLE_RATE < min(shortened) <= max(shortened) < 7 * SAMPLE_RATE
 
 
-def test_after_a_change_a_partial_without_words_starts_at_the_change():
-    script = [*IN_ONE_BREATH[:7], ("hola", 4.0), (None, 1.2)]
+def test_no_change_before_something_can_be_read_in_the_new_language():
+    script = [*IN_ONE_BREATH[:7], ("hola", 3.0), ("mundo", 0.5), (None, 1.2)]
     _, events = run(utterance(script), options("en", "es"))
     (switch,) = [e for e in events if isinstance(e, LanguageSwitched)]
     partials = [e for e in events if isinstance(e, Partial) and e.language == "es"]
-    assert partials[0].tentative == ""
+    assert "hola" in partials[0].tentative
     assert min(p.start for p in partials) >= switch.at
+    assert switch.decided_at > CHANGE + to_samples(3.0)
+    assert committed(events).endswith("hola mundo")
 
 
 class Jumping(ScriptedEngine):

@@ -62,7 +62,7 @@ class OneLookTracker(LanguageTracker):
     This is what openai-whisper, faster-whisper and most streaming servers do.
     """
 
-    checks_newest = False
+    looks_twice = False
 
     def start_utterance(self, at: int) -> None:
         super().start_utterance(at)

@@ -14,7 +14,7 @@ from whisper_service.lid.smoother import LanguageSmoother, Vector, log_evidence
 from whisper_service.lid.state import EVERYTHING, LanguageChange, LanguageState, LidFrame
 from whisper_service.lid.sustained import Candidate, SustainedChange
 from whisper_service.lid.timeline import LanguageTimeline
-from whisper_service.lid.tracker_state import Contest, TrackerState
+from whisper_service.lid.tracker_state import Contest, Strong, TrackerState
 from whisper_service.types import SAMPLE_RATE, LanguagePolicy, to_samples
 
 INDEPENDENT = 2 / 3
@@ -26,9 +26,8 @@ HEARD_SLACK = 2
 """A change needs one raw frame more than ``min_dwell_frames``, among this many more than that:
 a burst of errors as long as the dwell never suffices, and one stray frame costs nothing."""
 
-# What a short utterance must show to count against the language before it.
-STRONG_PROBABILITY, STRONG_SPEECH = 0.95, to_samples(0.4)
-
+STRONG_SPEECH = to_samples(0.4)  # frames of less do not count against the language before it
+CAUTION = to_samples(0.3)  # frames agree with the decided language so far behind a change of it
 CONTEST_LIMIT = to_samples(3.0)  # a contest that neither language wins holds text back so long
 
 
@@ -41,7 +40,7 @@ class LanguageTracker:
     ``languages`` (the engine's, the columns of a frame) lacks, and for ``forced`` without one.
     """
 
-    checks_newest = True  # whether frames with ``newest`` decide otherwise than without
+    looks_twice = True  # whether a frame's ``newest`` counts, and what the text says (``deny``)
 
     def __init__(
         self,
@@ -110,7 +109,8 @@ class LanguageTracker:
         state.language = self._column(current)
         state.locked, state.confirmed, state.contest = False, policy == "forced", None
         state.first_centre = None
-        for columns in (state.strong, state.heard, state.timeline):
+        state.strong = Strong()
+        for columns in (state.heard, state.timeline):
             columns.clear()  # of the languages before
         self._smoother = self._new_smoother()
         self._smoother.restart(self._prior())
@@ -125,7 +125,7 @@ class LanguageTracker:
         self._smoother.restart(self._prior())
         state.started, state.first_centre, state.newest, state.agreed = at, None, None, at
         state.confirmed, state.contest = not self.needs_frames, None
-        state.strong.clear()
+        state.strong = Strong()
         state.heard.clear()
 
     def feed(self, frames: Sequence[LidFrame]) -> LanguageState:
@@ -143,6 +143,18 @@ class LanguageTracker:
             raise InvalidOptionError(f"{language!r} is not one of: {allowed}")
         self._state.language = self._allowed.codes.index(language)
         self._state.confirmed, self._state.contest = True, None
+
+    def deny(self, change: LanguageChange) -> None:
+        """Take ``change`` back: the text speaks for the language before it.
+
+        From where it seemed to happen nothing is known, as at the start of an utterance.
+        """
+        state, newest = self._state, self._state.newest
+        self.adopt(change.old)
+        if state.started is not None:
+            state.speech += change.crossing - state.started
+            self.start_utterance(change.crossing)
+            state.newest = newest  # the next frame overlaps it
 
     def end_utterance(self) -> LanguageState:
         """Speech has ended: decide with what there is. The frontier is :data:`EVERYTHING`.
@@ -183,7 +195,8 @@ class LanguageTracker:
         state.heard.append(int(np.argmax(probabilities)))
         if len(state.heard) > self._options.min_dwell_frames + HEARD_SLACK:
             state.heard.popleft()
-        self._note_strength(frame, probabilities)
+        if frame.end - (state.started or 0) >= STRONG_SPEECH:
+            state.strong.note(probabilities, len(self._allowed))
         self._note_contest(frame)
         change = self._decide(frame)
         if state.heard[-1] == state.language:
@@ -221,9 +234,9 @@ class LanguageTracker:
         best = int(np.argmax(self._smoother.posterior[: len(self._allowed)]))
         if state.language is None:
             return self._settle(best, start, frame, final=speech + state.speech >= self._floor)
-        strong = [column for column, held in state.strong.items() if held]
-        if speech < self._floor and strong and strong[0] != state.language:
-            return self._settle(strong[0], start, frame)
+        strong = state.strong.column
+        if speech < self._floor and strong is not None and strong != state.language:
+            return self._settle(strong, start, frame)
         return None
 
     def _settle(
@@ -298,22 +311,10 @@ class LanguageTracker:
         if lead <= self._options.confidence_margin:
             state.contest = None
         elif state.contest is None:
-            state.contest = Contest(language=best, since=frame.centre, frozen=self._heard_to(frame))
+            frozen = self._heard_to(frame) - CAUTION
+            state.contest = Contest(language=best, since=frame.centre, frozen=frozen)
         else:
             state.contest.language = best
-
-    def _note_strength(self, frame: LidFrame, probabilities: Vector) -> None:
-        """Which language, if any, every frame of at least 0.4 s of speech was strong in."""
-        state = self._state
-        if frame.end - (state.started or 0) < STRONG_SPEECH:
-            return
-        best = int(np.argmax(probabilities))
-        holds = best < len(self._allowed) and probabilities[best] >= STRONG_PROBABILITY
-        first = not state.strong
-        for column in state.strong:
-            state.strong[column] = state.strong[column] and holds and column == best
-        if first:
-            state.strong[best] = bool(holds)
 
     def _snapshot(self, changes: tuple[LanguageChange, ...]) -> LanguageState:
         state = self._state

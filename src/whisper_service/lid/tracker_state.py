@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from whisper_service.lid.smoother import Vector
 from whisper_service.lid.state import LidFrame
 from whisper_service.lid.timeline import LanguageTimeline
+
+STRONG_PROBABILITY = 0.95  # what a frame must show to count against the language before it
 
 
 @dataclass(slots=True)
@@ -16,6 +21,21 @@ class Contest:
     language: int
     since: int  # centre of its first frame
     frozen: int  # text up to here is safe
+
+
+@dataclass(slots=True)
+class Strong:
+    """Which language, if any, every frame so far was strong in."""
+
+    column: int | None = None
+    begun: bool = False
+
+    def note(self, probabilities: Vector, languages: int) -> None:
+        """Take one more frame; the first ``languages`` columns are languages."""
+        best = int(np.argmax(probabilities))
+        holds = best < languages and bool(probabilities[best] >= STRONG_PROBABILITY)
+        self.column = best if holds and self.column == (best if self.begun else None) else None
+        self.begun = True
 
 
 @dataclass(slots=True)
@@ -29,7 +49,7 @@ class TrackerState:
     newest: LidFrame | None = None
     agreed: int = 0  # centre of the newest frame that itself heard the decided language
     heard: deque[int] = field(default_factory=deque)  # best column of each of the newest frames
-    strong: dict[int, bool] = field(default_factory=dict)  # column → strong in every frame so far
+    strong: Strong = field(default_factory=Strong)
     confirmed: bool = False  # the language holds in this utterance
     contest: Contest | None = None
     speech: int = 0  # samples of speech in the utterances before

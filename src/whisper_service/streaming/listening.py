@@ -162,7 +162,7 @@ class LanguageListener:
         A span that begins where another language seemed to begin is mostly in that language for
         some time after a single word of it, or a name, is over; its newest part is not.
         """
-        if not (heard.disputed and self._tracker.checks_newest and self._engine.dynamic_context):
+        if not (heard.disputed and self._tracker.looks_twice and self._engine.dynamic_context):
             return frames
         newest = [LidSpan(start=max(f.start, f.end - NEWEST), end=f.end) for f in frames]
         parts = self._encodings.own_frames(newest, needs=0)

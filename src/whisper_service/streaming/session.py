@@ -22,11 +22,15 @@ from whisper_service.streaming.voicing import Voicing
 from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
 
+NOTHING = -10.0  # mean log-probability that a decode without text counts with
+CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 LANGUAGE_WEIGHT = 0.5  # of log P(language) beside the mean log-probability of the text
 TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 SKIP = to_samples(1.0)  # speech that a decode may not jump over
 PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
 LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
+FRAGMENT = to_samples(0.25)  # before a change a doubtful word so short is the next one's beginning
+FRAGMENT_PROBABILITY = 0.7  # below it a word is doubtful
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
 
@@ -47,6 +51,16 @@ class Proposal:
         """How well text and language fit the audio, to choose between two languages."""
         weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
         return self.hypothesis.avg_logprob + weighted
+
+    def speaks_against(self, other: Proposal) -> bool:
+        """Whether this language fits the same audio clearly better than that of ``other``."""
+        mine, theirs = (
+            sum(p.hypothesis.logprobs) / len(p.hypothesis.tokens)
+            if p.hypothesis.tokens
+            else NOTHING
+            for p in (self, other)
+        )
+        return mine > theirs + CLEARLY
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""
@@ -126,6 +140,18 @@ class LanguageSession:
             self._forget_prefix(window)
         return Proposal(window, request.language, hypothesis, tuple(kept))
 
+    def opening(self, window: Window, *, against: str | None, preview: bool) -> Proposal | None:
+        """What the session begins with; ``None`` if the audio is not in its language after all.
+
+        That is so if nothing can be read in it, or if the text in the language ``against`` it fits
+        clearly better: identification hears sounds, the decoder words, and the two err apart.
+        """
+        opening = self.propose(window, final=False, preview=preview)
+        if against is None:
+            return opening
+        before = self.propose(window, final=False, preview=preview, language=against)
+        return None if not opening.words or before.speaks_against(opening) else opening
+
     def request(
         self,
         window: Window,
@@ -196,6 +222,18 @@ class LanguageSession:
                 return count
             end = max(end, proposal.window.sample(word.end))
         return len(proposal.words)
+
+    def before_fragment(self, proposal: Proposal, point: int) -> int:
+        """Where ``proposal``, decoded up to a change at ``point`` (samples), ends in truth.
+
+        A short and doubtful last word is what this language makes of the first sound of the next
+        one: it begins where the change is.
+        """
+        last = proposal.words[-1] if proposal.words else None
+        if last is None or last.probability >= FRAGMENT_PROBABILITY:
+            return point
+        start = max(proposal.window.sample(last.start), self.state.last_end)
+        return start if point - FRAGMENT <= start < point else point
 
     def go_on_from(self, start: int) -> None:
         """Drop the prefix: the next window begins at ``start`` (samples)."""

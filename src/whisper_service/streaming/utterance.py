@@ -6,18 +6,8 @@ from collections.abc import Callable
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
-from whisper_service.events import (
-    AudioSkipped,
-    Committed,
-    Event,
-    Final,
-    Partial,
-)
-from whisper_service.lid import (
-    EVERYTHING,
-    LanguageChange,
-    LanguageTracker,
-)
+from whisper_service.events import AudioSkipped, Committed, Event, Final, Partial
+from whisper_service.lid import EVERYTHING, LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.checks import window_limits
 from whisper_service.streaming.encodings import Encodings, Window
@@ -26,6 +16,7 @@ from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
+from whisper_service.streaming.session_maker import SessionMaker
 from whisper_service.streaming.utterance_state import UtteranceState
 from whisper_service.types import FRAME, Word, to_samples
 
@@ -57,6 +48,7 @@ class UtteranceDecoder:
         self._metrics = metrics
         self._emit = emit
         self._longest, self._soft = window_limits(engine, options)
+        self._sessions = SessionMaker(engine=engine, options=options, metrics=metrics)
         self._previews = previews  # whether there is time for text that may still change
         self._listener = LanguageListener(
             engine=engine,
@@ -205,16 +197,10 @@ class UtteranceDecoder:
 
     def _start_session(self, language: str, *, start: int, decided_at: int, after: int = 0) -> None:
         self.sessions += 1
-        self.running.session = LanguageSession(
-            engine=self._engine,
-            options=self._options.decode,
-            metrics=self._metrics,
-            language=language,
-            start=start,
-            speech=max(start, after, self.running.speech - BEFORE_ONSET),
-            prompt=self._prompt(language),
+        self.running.session = self._sessions.make(
+            language, start=start, speech=max(after, self.running.speech - BEFORE_ONSET)
         )
-        self.running.final_proposal = None
+        self.running.final_proposal = self.running.opening = None
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -223,33 +209,38 @@ class UtteranceDecoder:
     def _announce(self) -> None:
         self.news.tell(self._tracker.feed(()).probability)
 
-    def _prompt(self, language: str) -> str:
-        """The user's prompt, for the language it is in: no prompt may carry another one."""
-        named = self._options.language.languages
-        return self._options.decode.prompt if language in named[:1] or len(named) < 2 else ""
-
     def _restart(self, change: LanguageChange, end: int) -> None:
         """Give the audio after the change to a new session, without losing a word."""
         state = self.running
-        if state.session is None:
-            near = change.crossing - state.speech <= NEAR_START
-            first = change.new if near else change.old
-            self._start_session(first, start=state.start, decided_at=end)
-            if near:
-                return
+        if state.session is None and change.crossing - state.speech > NEAR_START:
+            self._start_session(change.old, start=state.start, decided_at=end)
         session = state.session
-        assert session is not None
-        untouched = session.untouched
-        if untouched and change.crossing - session.start <= NEAR_START:
-            point = session.start
-        else:
-            point = self._localise(change, session, end)
-        if untouched and point - session.start <= NEAR_START:
-            point = session.start
-        else:
-            self._finish_session(session, end=end, point=point)
-        state.listened.floor = max(state.listened.floor, point)
-        self._start_session(change.new, start=point, decided_at=end, after=session.state.last_end)
+        point = state.start if session is None else self._change_point(change, session, end)
+        trial = self._sessions.make(change.new, start=point)
+        opening = trial.opening(
+            self._window(trial, end),
+            against=change.old if self._tracker.looks_twice else None,
+            preview=self._previews(),
+        )
+        if opening is None:
+            self._tracker.deny(change)
+            return
+        after = 0
+        if session is not None:
+            state.listened.floor = max(state.listened.floor, point)
+            if point > session.start:
+                point = self._finish_session(session, end=end, point=point, changes=True)
+            after = session.state.last_end
+        self._start_session(change.new, start=point, decided_at=end, after=after)
+        state.opening = opening
+
+    def _change_point(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
+        """Where the new language begins: at the session's start if that is near and untouched."""
+        if session.untouched and change.crossing - session.start <= NEAR_START:
+            return session.start
+        point = self._localise(change, session, end)
+        near = session.untouched and point - session.start <= NEAR_START
+        return session.start if near else point
 
     def _localise(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
         said = session.state.last_end
@@ -260,15 +251,22 @@ class UtteranceDecoder:
             places=[*self.running.voicing.dips(below=self._options.vad.onset), said],
         )
 
-    def _finish_session(self, session: LanguageSession, *, end: int, point: int) -> None:
-        """Commit everything ``session`` still has to say before ``point``."""
+    def _finish_session(
+        self, session: LanguageSession, *, end: int, point: int, changes: bool = False
+    ) -> int:
+        """Commit what ``session`` still has to say before ``point``; returns where it ended.
+
+        That is earlier if the language ``changes`` there and the last word belongs behind it.
+        """
         self._announce()
         window = self._window(session, end)
         if window.frame(point) > 0:
             proposal = session.propose(window, final=True, until=point)
+            point = session.before_fragment(proposal, point) if changes else point
             words = session.accept(proposal, frontier=point, final=True, until=point)
             self._publish(words, proposal, language=session.language)
         self._finish_segment()
+        return point
 
     def _decode_ahead(self, end: int, *, final: bool) -> None:
         """Begin the decode that follows unless the language changes, where that is wanted."""
@@ -282,8 +280,9 @@ class UtteranceDecoder:
 
     def _propose(self, session: LanguageSession, end: int, *, final: bool) -> Proposal:
         window = self._window(session, end)
-        ready = self.running.final_proposal
-        if final and ready is not None and ready.covers(window):
+        state = self.running
+        ready, state.opening = state.final_proposal if final else state.opening, None
+        if ready is not None and ready.covers(window):
             return ready
         proposal = session.propose(window, final=final, preview=self._previews())
         if not final:

@@ -1,0 +1,140 @@
+"""What a change of language must show beside its sound: text that fits it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streams import committed, options
+from whisper_service.config import DecodeOptions
+from whisper_service.events import LanguageSwitched
+from whisper_service.features import log_mel
+from whisper_service.lid import LanguageTracker
+from whisper_service.metrics import PerformanceMetrics
+from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.session import (
+    CLEARLY,
+    FRAGMENT,
+    FRAGMENT_PROBABILITY,
+    LanguageSession,
+    Proposal,
+)
+from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.testing import EnergyVad, ScriptedEngine, utterance, word_times
+from whisper_service.types import FRAME, to_samples
+
+FIRST = [(None, 0.7), ("hello", 0.5), ("please", 0.5), ("yes", 0.5), ("hello", 0.5), (None, 1.0)]
+MISHEARD = [*FIRST, ("world", 1.6), ("hello", 0.5), ("please", 0.5), ("yes", 0.5), (None, 1.2)]
+SPANISH = [*FIRST, *[(w, 0.5) for w in ("hola", "mundo", "gracias", "buenos")], (None, 1.2)]
+
+
+class Misled(ScriptedEngine):
+    """Takes the sound of "world" for Spanish, but can read it in English only."""
+
+    def language_probabilities(self, spans):
+        truth = self._language
+        self._language = truth | {"world": "es"}
+        heard = super().language_probabilities(spans)
+        self._language = truth
+        return heard
+
+
+def switches(script):
+    stream = StreamTranscriber(Misled(), options("en", "es"), detector=EnergyVad())
+    events = stream.feed(utterance(script)) + stream.finish()
+    return [e for e in events if isinstance(e, LanguageSwitched)], committed(events)
+
+
+def test_a_language_in_which_nothing_can_be_read_is_not_taken():
+    found, text = switches(MISHEARD)
+    assert found == []
+    assert text == "hello please yes hello world hello please yes"
+
+
+def test_without_the_text_the_sound_would_decide(monkeypatch):
+    monkeypatch.setattr(LanguageTracker, "looks_twice", False)
+    assert switches(MISHEARD)[0]
+
+
+def test_a_language_that_can_be_read_is_taken():
+    found, text = switches(SPANISH)
+    assert [(e.old, e.new) for e in found] == [("en", "es")]
+    assert text == "hello please yes hello hola mundo gracias buenos"
+
+
+ENGINE = ScriptedEngine()
+WORDS = [("hello", 0.5), ("world", 0.5), ("yes", 0.1), (None, 1.0)]
+TIMES = word_times(WORDS)
+
+
+def window():
+    samples = utterance(WORDS)
+    (encoded,) = ENGINE.encode([log_mel(samples)])
+    return Window(0, len(samples), encoded)
+
+
+def session():
+    return LanguageSession(
+        engine=ENGINE,
+        options=DecodeOptions(),
+        metrics=PerformanceMetrics(),
+        language="en",
+        start=0,
+    )
+
+
+def proposal(*, probability=0.9, logprob=None, words=3):
+    made = session().propose(window(), final=True)
+    spoken = [replace(w, probability=0.9) for w in made.words]
+    spoken[-1] = replace(spoken[-1], probability=probability)
+    heard = made.hypothesis
+    if logprob is not None:
+        heard = replace(heard, logprobs=(logprob,) * len(heard.tokens))
+    return replace(made, words=tuple(spoken[:words]), hypothesis=heard)
+
+
+def silent():
+    empty = replace(
+        proposal().hypothesis,
+        tokens=(),
+        logprobs=(),
+        frames=(),
+        attention=np.zeros((0, 1), np.float32),
+    )
+    return Proposal(window(), "es", empty, ())
+
+
+def test_the_clearly_better_text_speaks_against_the_other():
+    good, bad = proposal(logprob=-0.2), proposal(logprob=-0.21 - CLEARLY)
+    assert good.speaks_against(bad)
+    assert not bad.speaks_against(good)
+    assert not proposal(logprob=-0.2).speaks_against(proposal(logprob=-0.19 - CLEARLY))
+    assert proposal(logprob=-5.0).speaks_against(silent())
+    assert not silent().speaks_against(silent())
+
+
+@pytest.mark.parametrize(
+    ("probability", "late", "moved"),
+    [
+        (FRAGMENT_PROBABILITY - 0.01, 0, True),
+        (FRAGMENT_PROBABILITY + 0.01, 0, False),  # a word that was understood
+        (FRAGMENT_PROBABILITY - 0.01, FRAGMENT, False),  # longer than a fragment
+    ],
+)
+def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late, moved):
+    said = proposal(probability=probability)
+    begins = said.window.sample(said.words[-1].start)
+    point = begins + to_samples(0.1) + late
+    expected = begins if moved else point
+    assert session().before_fragment(said, point) == expected
+
+
+def test_a_fragment_does_not_reach_back_behind_committed_words():
+    s, said = session(), proposal(probability=0.1)
+    point = said.window.sample(said.words[-1].start) + to_samples(0.1)
+    s.state.last_end = point - FRAME
+    assert s.before_fragment(said, point) == point - FRAME
+
+
+def test_without_words_a_change_stays_where_it_is():
+    assert session().before_fragment(silent(), to_samples(1.0)) == to_samples(1.0)
