@@ -47,6 +47,12 @@ class Proposal:
     def text(self) -> str:
         return "".join(w.text for w in self.words)
 
+    @property
+    def fit(self) -> float:
+        """Mean log-probability of the text's tokens; ``NOTHING`` without any."""
+        heard = self.hypothesis.logprobs
+        return sum(heard) / len(heard) if heard else NOTHING
+
     def score(self, language_probability: float) -> float:
         """How well text and language fit the audio, to choose between two languages."""
         weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
@@ -54,13 +60,7 @@ class Proposal:
 
     def speaks_against(self, other: Proposal) -> bool:
         """Whether this language fits the same audio clearly better than that of ``other``."""
-        mine, theirs = (
-            sum(p.hypothesis.logprobs) / len(p.hypothesis.tokens)
-            if p.hypothesis.tokens
-            else NOTHING
-            for p in (self, other)
-        )
-        return mine > theirs + CLEARLY
+        return self.fit > other.fit + CLEARLY
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""
@@ -149,8 +149,10 @@ class LanguageSession:
         opening = self.propose(window, final=False, preview=preview)
         if against is None:
             return opening
+        if not opening.words:
+            return None
         before = self.propose(window, final=False, preview=preview, language=against)
-        return None if not opening.words or before.speaks_against(opening) else opening
+        return None if before.speaks_against(opening) else opening
 
     def request(
         self,
