@@ -365,6 +365,20 @@ def test_after_a_denial_the_language_can_be_confirmed():
     assert states[-1].frontier > 9 * SECOND
 
 
+def test_a_change_that_is_not_credible_yet_may_come_with_the_next_frame():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    say(tracker, 0, (3.0, EN))
+    tracker.start_utterance(4 * SECOND)
+    following = iter(frames(4 * SECOND, (6.0, ES)))
+    change = next(c for frame in following for c in tracker.feed([frame]).changes)
+    tracker.deny(change, yet=True)
+    state = tracker.feed([])
+    assert (state.language, state.settled, state.frontier) == ("en", False, 4 * SECOND)
+    (again,) = tracker.feed([next(following)]).changes
+    assert again == replace(change, decided_at=again.decided_at, probability=again.probability)
+    assert again.decided_at - change.decided_at == SECOND // 10
+
+
 def test_a_change_denied_after_the_utterance_changes_nothing_more():
     tracker = LanguageTracker(LANGUAGES, PAIR)
     say(tracker, 0, (3.0, EN))

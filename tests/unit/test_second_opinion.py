@@ -20,6 +20,7 @@ from whisper_service.streaming.session import (
     Proposal,
 )
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.utterance import DOUBTS
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance, word_times
 from whisper_service.types import FRAME, to_samples
 
@@ -60,6 +61,37 @@ def test_a_language_that_can_be_read_is_taken():
     found, text = switches(SPANISH)
     assert [(e.old, e.new) for e in found] == [("en", "es")]
     assert text == "hello please yes hello hola mundo gracias buenos"
+
+
+class Mumbling(Misled):
+    """Reads Spanish with poor fit in windows of less than ``clear`` seconds."""
+
+    clear = 0.0
+
+    def decode(self, requests):
+        return [
+            replace(h, logprobs=(-3.0,) * len(h.tokens))
+            if r.language == "es" and r.encoded.frames < 50 * self.clear
+            else h
+            for r, h in zip(requests, super().decode(requests), strict=True)
+        ]
+
+
+@pytest.mark.parametrize(("clear", "waits"), [(1.4, True), (100.0, True), (0.1, False)])
+def test_a_change_with_poor_text_waits_for_better_text_but_not_for_ever(clear, waits):
+    at_once, found = decided_at(0.0), decided_at(clear)
+    assert (found > at_once) == waits
+    assert found - at_once <= (DOUBTS + 1) * to_samples(0.1)
+
+
+def decided_at(clear):
+    engine = Mumbling()
+    engine.clear = clear
+    stream = StreamTranscriber(engine, options("en", "es"), detector=EnergyVad())
+    events = stream.feed(utterance(SPANISH)) + stream.finish()
+    (switch,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert committed(events) == "hello please yes hello hola mundo gracias buenos"
+    return switch.decided_at
 
 
 ENGINE = ScriptedEngine()

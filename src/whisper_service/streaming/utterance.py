@@ -24,6 +24,7 @@ OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing i
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
 SKIPS = 4  # times a final decode is taken up again after it jumped over speech
 OVERSHOT = to_samples(0.6)  # how far committed words may reach into the next language
+DOUBTS = 5  # times that a change with poor text is looked at again, a frame later each
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
 
@@ -201,6 +202,7 @@ class UtteranceDecoder:
             language, start=start, speech=max(after, self.running.speech - BEFORE_ONSET)
         )
         self.running.final_proposal = self.running.opening = None
+        self.running.doubts = 0
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -222,8 +224,10 @@ class UtteranceDecoder:
             against=change.old if self._tracker.looks_twice else None,
             preview=self._previews(),
         )
-        if opening is None:
-            self._tracker.deny(change)
+        poor = opening is not None and opening.fit < self._options.decode.logprob_threshold
+        if opening is None or (poor and state.doubts < DOUBTS):
+            state.doubts += poor
+            self._tracker.deny(change, yet=poor)
             return
         after = 0
         if session is not None:

@@ -21,6 +21,7 @@ class UtteranceState:
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
     opening: Proposal | None = None  # of a session that just began: its first decode
+    doubts: int = 0  # times that the text of a change of language was too poor to take it
     voicing: Voicing = field(default_factory=Voicing)
 
     @property

@@ -61,8 +61,7 @@ def _model(model: ModelName, *, quick: bool, progress: Progress) -> list[Section
         subject = Subject(model, context)
         progress(f"pipeline: {subject}")
         engine = subject.load()
-        once = quick or context == "stock"
-        section = pipeline(subject, engine, clip, repeat=1 if once else 2)
+        section = pipeline(subject, engine, clip, repeat=1 if quick else 3)
         if context == "dynamic":
             lid = {"added_lid_ms": added_lid(engine, clip, fixed=subject.random)}
             section = replace(section, data={**section.data, **lid})

@@ -1,0 +1,121 @@
+"""First measure, then choose: what does the text say of true and of false changes of language?
+
+    .venv/bin/python benchmarks/second_opinions.py [--split dev] [--count 40] [--hours 1]
+
+Runs the product, with no change denied, over the suites of `whisper-service evaluate` that change
+language and over monolingual speech with noise. Of each change that the sound decides it notes how
+well a decode from there on fits in the new and in the old language (mean log-probability of the
+tokens; -10 where nothing can be read), and says how many changes each margin would deny.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from common import provenance, report, table
+
+from whisper_service.engine.base import Engine
+from whisper_service.engine.by_name import load_model
+from whisper_service.evaluation.baselines import PRODUCT
+from whisper_service.evaluation.recording import Recording
+from whisper_service.evaluation.replay import replay
+from whisper_service.evaluation.store import RecordingStore
+from whisper_service.evaluation.suites import Plan, Recordings, Suite
+from whisper_service.lid import LanguageChange
+from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.session import NOTHING, LanguageSession, Proposal
+from whisper_service.streaming.transcriber import StreamTranscriber
+
+SUITES: tuple[Suite, ...] = ("switches-pause", "switches-no-pause", "mix3", "mix5", "monolingual")
+MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
+NEWEST = 1600  # samples before a decision at which the language is looked up
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """How well the text from a change on fits in the new language and in the old one."""
+
+    true: bool
+    new: float
+    old: float
+
+    def denied(self, margin: float) -> bool:
+        return self.new == NOTHING or self.old > self.new + margin
+
+
+def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
+    """One for each change that the sound decides."""
+    found: list[Opinion] = []
+
+    def make(engine: Engine, options: object) -> StreamTranscriber:
+        stream = StreamTranscriber(engine, options)  # type: ignore[arg-type]
+        restart = stream.utterances._restart
+
+        def noting(change: LanguageChange, end: int) -> None:
+            at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
+            true = change.new == recording.language_at(at)
+
+            def opening(
+                session: LanguageSession, window: Window, *, against: str | None, preview: bool
+            ) -> Proposal:
+                new = session.propose(window, final=False, preview=preview)
+                old = session.propose(window, final=False, preview=preview, language=against)
+                found.append(Opinion(true, new.fit, old.fit))
+                return new
+
+            LanguageSession.opening = opening  # type: ignore[method-assign]
+            restart(change, end)
+
+        stream.utterances._restart = noting  # type: ignore[method-assign]
+        return stream
+
+    kept = LanguageSession.opening
+    try:
+        replay(engine, recording.samples, PRODUCT.options(recording), make=make)
+    finally:
+        LanguageSession.opening = kept  # type: ignore[method-assign]
+    return found
+
+
+def counts(found: Iterable[Opinion]) -> list[tuple[str, int, *tuple[int, ...]]]:
+    """Rows of the table: true and false changes, how many are unreadable and denied by margin."""
+    rows = []
+    for kind, wanted in (("true", True), ("false", False)):
+        some = [opinion for opinion in found if opinion.true == wanted]
+        unread = sum(opinion.new == NOTHING for opinion in some)
+        rows.append((kind, len(some), unread, *(sum(o.denied(m) for o in some) for m in MARGINS)))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the text says of changes of language.")
+    parser.add_argument("--split", default="dev", choices=("dev", "test"))
+    parser.add_argument("--count", type=int, default=40, help="recordings of each switch suite")
+    parser.add_argument("--hours", type=float, default=1.0, help="of monolingual speech")
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    plan = Plan(split=arguments.split, count=arguments.count, minutes=12 * arguments.hours)
+    engine, store = load_model(arguments.model), RecordingStore()
+    found = [
+        opinion
+        for suite in SUITES
+        for recording in Recordings(suite, plan, store=store)
+        for opinion in opinions(engine, recording)
+    ]
+    header = ("change", "decided by sound", "unreadable", *(f"denied at {m}" for m in MARGINS))
+    facts = {
+        **provenance(),
+        "model": arguments.model,
+        "split": arguments.split,
+        "monolingual": f"{arguments.hours} h",
+    }
+    rows = counts(found)
+    data = {kind: dict(zip(header[1:], numbers, strict=True)) for kind, *numbers in rows}
+    report("What the text says of changes", facts, table(rows, header), data)
+
+
+if __name__ == "__main__":
+    main()
