@@ -24,9 +24,8 @@ from whisper_service.evaluation.replay import replay
 from whisper_service.evaluation.store import RecordingStore
 from whisper_service.evaluation.suites import Plan, Recordings, Suite
 from whisper_service.lid import LanguageChange
-from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.session import NOTHING, LanguageSession, Proposal
-from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.second_opinion import SecondOpinion, Verdict
+from whisper_service.streaming.session import NOTHING, Proposal
 
 SUITES: tuple[Suite, ...] = ("switches-pause", "switches-no-pause", "mix3", "mix5", "monolingual")
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -49,33 +48,17 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
     """One for each change that the sound decides."""
     found: list[Opinion] = []
 
-    def make(engine: Engine, options: object) -> StreamTranscriber:
-        stream = StreamTranscriber(engine, options)  # type: ignore[arg-type]
-        restart = stream.utterances._restart
+    def take(_: SecondOpinion, change: LanguageChange, new: Proposal, old: Proposal) -> Verdict:
+        at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
+        found.append(Opinion(change.new == recording.language_at(at), new.fit, old.fit))
+        return "taken"
 
-        def noting(change: LanguageChange, end: int) -> None:
-            at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
-            true = change.new == recording.language_at(at)
-
-            def opening(
-                session: LanguageSession, window: Window, *, against: str | None, preview: bool
-            ) -> Proposal:
-                new = session.propose(window, final=False, preview=preview)
-                old = session.propose(window, final=False, preview=preview, language=against)
-                found.append(Opinion(true, new.fit, old.fit))
-                return new
-
-            LanguageSession.opening = opening  # type: ignore[method-assign]
-            restart(change, end)
-
-        stream.utterances._restart = noting  # type: ignore[method-assign]
-        return stream
-
-    kept = LanguageSession.opening
+    kept = SecondOpinion.verdict
     try:
-        replay(engine, recording.samples, PRODUCT.options(recording), make=make)
+        SecondOpinion.verdict = take  # type: ignore[method-assign]
+        replay(engine, recording.samples, PRODUCT.options(recording))
     finally:
-        LanguageSession.opening = kept  # type: ignore[method-assign]
+        SecondOpinion.verdict = kept  # type: ignore[method-assign]
     return found
 
 

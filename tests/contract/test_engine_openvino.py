@@ -239,3 +239,11 @@ def test_nothing_goes_over_the_network(tmp_path: Path) -> None:
     environment = os.environ | {"HOME": str(tmp_path)}
     subprocess.run(command, env=environment, check=True)
     assert log.read_text() == ""
+
+
+@pytest.mark.parametrize("model", ["dynamic", "stock", "v3"])
+def test_every_shape_can_be_warmed_up(model: str, engine_of: EngineOf) -> None:
+    told: list[float] = []
+    engine_of(model).warm_up(told.append, max_seconds=1.0, max_batch=2, max_prefix=8)
+    assert told == sorted(told)
+    assert told[-1] == 1.0

@@ -395,3 +395,17 @@ def test_in_a_contest_the_newest_agreeing_frames_are_not_trusted():
         (a, b) for a, b in pairwise(states) if a.candidate is None and b.candidate == "es"
     )
     assert contested.frontier <= before.frontier - CAUTION + SECOND // 10
+
+
+@pytest.mark.parametrize("yet", [False, True])
+def test_a_denied_change_locks_nothing(yet):
+    options = LanguageOptions(policy="auto_lock", languages=("en", "es"))
+    tracker = LanguageTracker(LANGUAGES, options)
+    say(tracker, 0, (0.5, EN))  # too little to lock
+    assert tracker.needs_frames
+    tracker.start_utterance(2 * SECOND)
+    following = iter(frames(2 * SECOND, (6.0, ES)))
+    change = next(c for frame in following for c in tracker.feed([frame]).changes)
+    tracker.deny(change, yet=yet)
+    assert tracker.needs_frames
+    assert [c.new for frame in following for c in tracker.feed([frame]).changes][:1] == ["es"]

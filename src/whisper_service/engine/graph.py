@@ -2,7 +2,7 @@
 
 The graphs follow openai/whisper ``model.py``; weights have the names of ``transformers``. All
 dimensions but the model's own are dynamic, masks are inputs, and a masked position never
-influences another one.
+influences another one; only what always has one length (``full_encoder``) is built for it.
 """
 
 from __future__ import annotations

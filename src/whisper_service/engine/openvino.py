@@ -232,7 +232,7 @@ class OpenVinoEngine:
                 if tokens <= fit(max_prefix, PREFIX_LENGTHS)
                 for size in sizes
             ),
-            *(partial(self._warm_cache, size) for size in sizes),
+            *(partial(self._warm_cache, longest, size) for size in sizes),
         ]
         for done, job in enumerate(jobs, 1):
             job()
@@ -244,7 +244,7 @@ class OpenVinoEngine:
 
     def _warm_windows(self, frames: int, sizes: Sequence[int]) -> None:
         mel = np.zeros((self.n_mels, 2 * frames), np.float32)
-        for size in sizes:
+        for size in sizes[:1] if self._windows.full else sizes:
             encoded = self.encode([mel] * size)
         self.language_probabilities([Span(encoded[0], 0, frames)])
 
@@ -255,11 +255,12 @@ class OpenVinoEngine:
         for size in BATCHES:
             self.language_probabilities([Span(encoded, 0, frames)] * size)
 
-    def _warm_cache(self, size: int) -> None:
+    def _warm_cache(self, longest: int, size: int) -> None:
         """Steps over the second length of the cache: one beyond what fits into the first."""
-        longest = PREFIX_LENGTHS[-2]
-        steps = self._decoder.cache_grid[0] - longest + 2
-        self._warm_decoder(self._windows.decoder_grid[0], longest, size, new_tokens=steps)
+        prefix = PREFIX_LENGTHS[-2]
+        steps = self._decoder.cache_grid[0] - prefix + 2
+        frames = self._windows.decoder_lengths_up_to(longest)[0]
+        self._warm_decoder(frames, prefix, size, new_tokens=steps)
 
     def _warm_decoder(self, frames: int, tokens: int, size: int, *, new_tokens: int = 2) -> None:
         states = np.zeros((frames, self._checkpoint.config.d_model), np.float32)

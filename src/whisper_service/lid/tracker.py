@@ -152,7 +152,7 @@ class LanguageTracker:
         """
         state, newest = self._state, self._state.newest
         self.adopt(change.old)
-        state.confirmed = False
+        state.confirmed = state.locked = False
         if state.started is not None and not yet:
             state.speech += change.crossing - state.started
             self.start_utterance(change.crossing)

@@ -23,7 +23,6 @@ from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
 
 NOTHING = -10.0  # mean log-probability that a decode without text counts with
-CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 LANGUAGE_WEIGHT = 0.5  # of log P(language) beside the mean log-probability of the text
 TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 SKIP = to_samples(1.0)  # speech that a decode may not jump over
@@ -57,10 +56,6 @@ class Proposal:
         """How well text and language fit the audio, to choose between two languages."""
         weighted = LANGUAGE_WEIGHT * math.log(max(language_probability, 1e-3))
         return self.hypothesis.avg_logprob + weighted
-
-    def speaks_against(self, other: Proposal) -> bool:
-        """Whether this language fits the same audio clearly better than that of ``other``."""
-        return self.fit > other.fit + CLEARLY
 
     def covers(self, window: Window) -> bool:
         """Whether this was decoded from exactly that stretch of audio."""
@@ -139,20 +134,6 @@ class LanguageSession:
         if looping:
             self._forget_prefix(window)
         return Proposal(window, request.language, hypothesis, tuple(kept))
-
-    def opening(self, window: Window, *, against: str | None, preview: bool) -> Proposal | None:
-        """What the session begins with; ``None`` if the audio is not in its language after all.
-
-        That is so if nothing can be read in it, or if the text in the language ``against`` it fits
-        clearly better: identification hears sounds, the decoder words, and the two err apart.
-        """
-        opening = self.propose(window, final=False, preview=preview)
-        if against is None:
-            return opening
-        if not opening.words:
-            return None
-        before = self.propose(window, final=False, preview=preview, language=against)
-        return None if before.speaks_against(opening) else opening
 
     def request(
         self,

@@ -14,6 +14,7 @@ from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
+from whisper_service.streaming.second_opinion import ENOUGH, better_language
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
@@ -24,7 +25,6 @@ OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing i
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
 SKIPS = 4  # times a final decode is taken up again after it jumped over speech
 OVERSHOT = to_samples(0.6)  # how far committed words may reach into the next language
-DOUBTS = 5  # times that a change with poor text is looked at again, a frame later each
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
 
@@ -146,6 +146,12 @@ class UtteranceDecoder:
             if state.change is None:
                 break
             self._restart(state.change, end)
+        if final and (left := self.running.opinion.left_over(end)):
+            self._tracker.adopt(left.new)
+            self._restart(left, end, sure=True)
+            state = self._tracker.feed(())
+        if state.settled:
+            self.running.opinion.forget()
         if state.language is None and (final or self.is_full(end)):
             self._tracker.adopt(self._tracker.best_two[0][0])  # a poor guess beats losing words
             state = self._tracker.feed(())
@@ -202,7 +208,7 @@ class UtteranceDecoder:
             language, start=start, speech=max(after, self.running.speech - BEFORE_ONSET)
         )
         self.running.final_proposal = self.running.opening = None
-        self.running.doubts = 0
+        self.running.opinion.forget()
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -211,28 +217,28 @@ class UtteranceDecoder:
     def _announce(self) -> None:
         self.news.tell(self._tracker.feed(()).probability)
 
-    def _restart(self, change: LanguageChange, end: int) -> None:
-        """Give the audio after the change to a new session, without losing a word."""
+    def _restart(self, change: LanguageChange, end: int, *, sure: bool = False) -> None:
+        """Give the audio after the change to a new session, without losing a word.
+
+        Unless it is ``sure``, the text has a say first and may deny the change.
+        """
         state = self.running
         if state.session is None and change.crossing - state.speech > NEAR_START:
             self._start_session(change.old, start=state.start, decided_at=end)
         session = state.session
         point = state.start if session is None else self._change_point(change, session, end)
-        trial = self._sessions.make(change.new, start=point)
-        opening = trial.opening(
-            self._window(trial, end),
-            against=change.old if self._tracker.looks_twice else None,
-            preview=self._previews(),
-        )
-        poor = opening is not None and opening.fit < self._options.decode.logprob_threshold
-        if opening is None or (poor and state.doubts < DOUBTS):
-            state.doubts += poor
-            self._tracker.deny(change, yet=poor)
-            return
+        opening = None
+        if not sure and self._tracker.looks_twice and end - point >= FRAME:
+            trial = self._sessions.make(change.new, start=point)
+            heard = min(end, max(change.decided_at, point + ENOUGH))
+            verdict, opening = state.opinion.judge(change, trial, self._window(trial, heard))
+            if verdict != "taken":
+                self._tracker.deny(change, yet=verdict == "doubted")
+                return
         after = 0
         if session is not None:
             state.listened.floor = max(state.listened.floor, point)
-            if point > session.start:
+            if point > session.start or not session.untouched:
                 point = self._finish_session(session, end=end, point=point, changes=True)
             after = session.state.last_end
         self._start_session(change.new, start=point, decided_at=end, after=after)
@@ -295,18 +301,9 @@ class UtteranceDecoder:
             padded = self._encodings.padded(window.start, window.end)
             again = session.propose(padded, final=True, until=window.end)
             proposal = proposal if session.loops(again) else again
-        return self._second_language(session, proposal)
-
-    def _second_language(self, session: LanguageSession, proposal: Proposal) -> Proposal:
-        """When unsure, decode the runner-up from the same encoding and keep the better one."""
         if session.state.committed or not self._tracker.uncertain:
             return proposal
-        likely = dict(self._tracker.best_two)
-        others = [language for language in likely if language != proposal.language]
-        proposals = [
-            session.propose(proposal.window, final=True, language=language) for language in others
-        ]
-        return max([proposal, *proposals], key=lambda p: p.score(likely.get(p.language, 0.0)))
+        return better_language(session, proposal, likely=dict(self._tracker.best_two))
 
     def _commit(self, session: LanguageSession, proposal: Proposal, *, final: bool) -> Proposal:
         """Commit what is safe; returns the proposal without the words just committed."""
