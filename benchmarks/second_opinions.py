@@ -24,8 +24,9 @@ from whisper_service.evaluation.replay import replay
 from whisper_service.evaluation.store import RecordingStore
 from whisper_service.evaluation.suites import Plan, Recordings, Suite
 from whisper_service.lid import LanguageChange
-from whisper_service.streaming.second_opinion import SecondOpinion, Verdict
-from whisper_service.streaming.session import NOTHING, Proposal
+from whisper_service.streaming import utterance
+from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.session import NOTHING, LanguageSession, Proposal
 
 SUITES: tuple[Suite, ...] = ("switches-pause", "switches-no-pause", "mix3", "mix5", "monolingual")
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -48,17 +49,19 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
     """One for each change that the sound decides."""
     found: list[Opinion] = []
 
-    def take(_: SecondOpinion, change: LanguageChange, new: Proposal, old: Proposal) -> Verdict:
+    def take(change: LanguageChange, trial: LanguageSession, window: Window) -> Proposal:
         at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
+        new = trial.propose(window, final=False)
+        old = trial.propose(window, final=False, language=change.old)
         found.append(Opinion(change.new == recording.language_at(at), new.fit, old.fit))
-        return "taken"
+        return new
 
-    kept = SecondOpinion.verdict
+    kept = utterance.opening
     try:
-        SecondOpinion.verdict = take  # type: ignore[method-assign]
+        utterance.opening = take
         replay(engine, recording.samples, PRODUCT.options(recording))
     finally:
-        SecondOpinion.verdict = kept  # type: ignore[method-assign]
+        utterance.opening = kept
     return found
 
 

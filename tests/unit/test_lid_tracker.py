@@ -365,20 +365,6 @@ def test_after_a_denial_the_language_can_be_confirmed():
     assert states[-1].frontier > 9 * SECOND
 
 
-def test_a_change_that_is_not_credible_yet_may_come_with_the_next_frame():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    say(tracker, 0, (3.0, EN))
-    tracker.start_utterance(4 * SECOND)
-    following = iter(frames(4 * SECOND, (6.0, ES)))
-    change = next(c for frame in following for c in tracker.feed([frame]).changes)
-    tracker.deny(change, yet=True)
-    state = tracker.feed([])
-    assert (state.language, state.settled, state.frontier) == ("en", False, 4 * SECOND)
-    (again,) = tracker.feed([next(following)]).changes
-    assert again == replace(change, decided_at=again.decided_at, probability=again.probability)
-    assert again.decided_at - change.decided_at == SECOND // 10
-
-
 def test_a_change_denied_after_the_utterance_changes_nothing_more():
     tracker = LanguageTracker(LANGUAGES, PAIR)
     say(tracker, 0, (3.0, EN))
@@ -397,8 +383,7 @@ def test_in_a_contest_the_newest_agreeing_frames_are_not_trusted():
     assert contested.frontier <= before.frontier - CAUTION + SECOND // 10
 
 
-@pytest.mark.parametrize("yet", [False, True])
-def test_a_denied_change_locks_nothing(yet):
+def test_a_denied_change_locks_nothing():
     options = LanguageOptions(policy="auto_lock", languages=("en", "es"))
     tracker = LanguageTracker(LANGUAGES, options)
     say(tracker, 0, (0.5, EN))  # too little to lock
@@ -406,6 +391,6 @@ def test_a_denied_change_locks_nothing(yet):
     tracker.start_utterance(2 * SECOND)
     following = iter(frames(2 * SECOND, (6.0, ES)))
     change = next(c for frame in following for c in tracker.feed([frame]).changes)
-    tracker.deny(change, yet=yet)
+    tracker.deny(change)
     assert tracker.needs_frames
     assert [c.new for frame in following for c in tracker.feed([frame]).changes][:1] == ["es"]

@@ -144,16 +144,15 @@ class LanguageTracker:
         self._state.language = self._allowed.codes.index(language)
         self._state.confirmed, self._state.contest = True, None
 
-    def deny(self, change: LanguageChange, *, yet: bool = False) -> None:
+    def deny(self, change: LanguageChange) -> None:
         """Take ``change`` back: the text speaks for the language before it.
 
-        From where it seemed to happen nothing is known, as at the start of an utterance; if it is
-        only not credible ``yet``, the evidence stays and the next frame may decide it again.
+        From where it seemed to happen nothing is known, as at the start of an utterance.
         """
         state, newest = self._state, self._state.newest
         self.adopt(change.old)
         state.confirmed = state.locked = False
-        if state.started is not None and not yet:
+        if state.started is not None:
             state.speech += change.crossing - state.started
             self.start_utterance(change.crossing)
             state.newest = newest  # the next frame overlaps it

@@ -14,7 +14,7 @@ from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
-from whisper_service.streaming.second_opinion import ENOUGH, better_language
+from whisper_service.streaming.second_opinion import ENOUGH, better_language, opening
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
@@ -146,12 +146,6 @@ class UtteranceDecoder:
             if state.change is None:
                 break
             self._restart(state.change, end)
-        if final and (left := self.running.opinion.left_over(end)):
-            self._tracker.adopt(left.new)
-            self._restart(left, end, sure=True)
-            state = self._tracker.feed(())
-        if state.settled:
-            self.running.opinion.forget()
         if state.language is None and (final or self.is_full(end)):
             self._tracker.adopt(self._tracker.best_two[0][0])  # a poor guess beats losing words
             state = self._tracker.feed(())
@@ -208,7 +202,6 @@ class UtteranceDecoder:
             language, start=start, speech=max(after, self.running.speech - BEFORE_ONSET)
         )
         self.running.final_proposal = self.running.opening = None
-        self.running.opinion.forget()
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -217,23 +210,20 @@ class UtteranceDecoder:
     def _announce(self) -> None:
         self.news.tell(self._tracker.feed(()).probability)
 
-    def _restart(self, change: LanguageChange, end: int, *, sure: bool = False) -> None:
-        """Give the audio after the change to a new session, without losing a word.
-
-        Unless it is ``sure``, the text has a say first and may deny the change.
-        """
+    def _restart(self, change: LanguageChange, end: int) -> None:
+        """Give the audio after the change to a new session, unless its text denies the change."""
         state = self.running
         if state.session is None and change.crossing - state.speech > NEAR_START:
             self._start_session(change.old, start=state.start, decided_at=end)
         session = state.session
         point = state.start if session is None else self._change_point(change, session, end)
-        opening = None
-        if not sure and self._tracker.looks_twice and end - point >= FRAME:
+        said = None
+        if self._tracker.looks_twice and end - point >= FRAME:
             trial = self._sessions.make(change.new, start=point)
             heard = min(end, max(change.decided_at, point + ENOUGH))
-            verdict, opening = state.opinion.judge(change, trial, self._window(trial, heard))
-            if verdict != "taken":
-                self._tracker.deny(change, yet=verdict == "doubted")
+            said = opening(change, trial, self._window(trial, heard))
+            if said is None:
+                self._tracker.deny(change)
                 return
         after = 0
         if session is not None:
@@ -242,7 +232,7 @@ class UtteranceDecoder:
                 point = self._finish_session(session, end=end, point=point, changes=True)
             after = session.state.last_end
         self._start_session(change.new, start=point, decided_at=end, after=after)
-        state.opening = opening
+        state.opening = said
 
     def _change_point(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
         """Where the new language begins: at the session's start if that is near and untouched."""

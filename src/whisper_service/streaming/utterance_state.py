@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from whisper_service.lid import LanguageState
 from whisper_service.streaming.listening import Heard
-from whisper_service.streaming.second_opinion import SecondOpinion
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.voicing import Voicing
 
@@ -22,7 +21,6 @@ class UtteranceState:
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
     opening: Proposal | None = None  # of a session that just began: its first decode
-    opinion: SecondOpinion = field(default_factory=SecondOpinion)
     voicing: Voicing = field(default_factory=Voicing)
 
     @property
