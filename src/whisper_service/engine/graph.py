@@ -158,7 +158,7 @@ def full_encoder(checkpoint: Checkpoint, *, int8: bool, half: bool = False) -> A
     """Encoder graph for one window of the model's full length, all of it attended to.
 
     Inputs: ``mel [1, n_mels, 2·frames]`` and ``positions [1, frames, d]``; output ``[1, frames,
-    d]``. Fixed dimensions make it a sixth faster than ``encoder`` (``docs/ENGINE.md``).
+    d]``. Fixed dimensions make it about a tenth faster than ``encoder`` (``docs/ENGINE.md``).
     """
     c, blocks = checkpoint.config, Blocks(checkpoint, int8, half)
     frames = c.max_source_positions
