@@ -26,7 +26,7 @@ from whisper_service.evaluation.suites import Plan, Recordings, Suite
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming import utterance
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.session import NOTHING, LanguageSession, Proposal
+from whisper_service.streaming.session import NOTHING, LanguageSession
 
 SUITES: tuple[Suite, ...] = ("switches-pause", "switches-no-pause", "mix3", "mix5", "monolingual")
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -49,19 +49,19 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
     """One for each change that the sound decides."""
     found: list[Opinion] = []
 
-    def take(change: LanguageChange, trial: LanguageSession, window: Window) -> Proposal:
+    def take(change: LanguageChange, trial: LanguageSession, window: Window) -> bool:
         at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
         new = trial.propose(window, final=False)
         old = trial.propose(window, final=False, language=change.old)
         found.append(Opinion(change.new == recording.language_at(at), new.fit, old.fit))
-        return new
+        return False
 
-    kept = utterance.opening
+    kept = utterance.is_denied
     try:
-        utterance.opening = take
+        utterance.is_denied = take
         replay(engine, recording.samples, PRODUCT.options(recording))
     finally:
-        utterance.opening = kept
+        utterance.is_denied = kept
     return found
 
 

@@ -356,6 +356,15 @@ def test_after_a_denial_a_change_needs_all_its_evidence_anew():
     assert again.decided_at - change.decided_at > PAIR.min_dwell_frames * hop
 
 
+def test_after_a_denial_a_frame_counts_by_what_is_new_in_it():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    tracker.start_utterance(0)
+    following = iter(frames(0, (3.0, EN), (4.0, ES)))
+    tracker.deny(next(c for frame in following for c in tracker.feed([frame]).changes))
+    tracker.feed([next(following)])  # nine tenths of it were heard before
+    assert tracker.best_two[0][0] == "en"
+
+
 def test_after_a_denial_the_language_can_be_confirmed():
     tracker, change, _ = denied_change()
     rest = [f for f in frames(4 * SECOND, (6.0, EN)) if f.end > change.decided_at]

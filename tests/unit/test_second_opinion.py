@@ -9,10 +9,10 @@ from streams import committed, options
 from whisper_service.config import DecodeOptions
 from whisper_service.events import LanguageSwitched
 from whisper_service.features import log_mel
-from whisper_service.lid import LanguageTracker
+from whisper_service.lid import LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.second_opinion import CLEARLY, speaks_against
+from whisper_service.streaming.second_opinion import CLEARLY, is_denied, speaks_against
 from whisper_service.streaming.session import (
     FRAGMENT,
     FRAGMENT_PROBABILITY,
@@ -172,3 +172,22 @@ def test_a_fragment_does_not_reach_back_behind_committed_words():
 
 def test_without_words_a_change_stays_where_it_is():
     assert session().before_fragment(silent(), to_samples(1.0)) == to_samples(1.0)
+
+
+class Trial:
+    """A session in Spanish that reads what it is told to, by language."""
+
+    def __init__(self, spanish, english):
+        self.read = {None: spanish, "en": english}
+
+    def propose(self, window, *, final, language=None):
+        assert not final
+        return self.read[language]
+
+
+@pytest.mark.parametrize(("english", "taken"), [(-0.1, False), (-0.6, True)])
+def test_a_change_is_denied_by_clearly_better_text_in_the_old_language(english, taken):
+    change = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
+    spanish = proposal(logprob=-0.5)
+    denied = is_denied(change, Trial(spanish, proposal(logprob=english)), window())
+    assert denied != taken

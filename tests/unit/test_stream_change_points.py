@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from streams import committed, options, run
+from streams import committed, finals, options, run
 from whisper_service.events import Committed, LanguageSwitched
 from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.session import LanguageSession
@@ -79,3 +79,27 @@ def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_s
     )
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
     assert "hola mundo" in committed(events)
+
+
+def test_a_change_at_the_start_of_a_session_with_words_ends_its_segment(monkeypatch):
+    monkeypatch.setattr(
+        LanguageListener, "localise", lambda self, change, window, **_: window.start
+    )
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    languages = [(s.language, {w.language for w in s.words}) for s in finals(events)]
+    assert languages == [("en", {"en"}), ("es", {"es"})]
+    assert switched.new == "es"
+
+
+def test_a_fragment_of_the_next_language_moves_the_change(monkeypatch):
+    localised = []
+
+    def before_fragment(self, proposal, point):
+        localised.append(point)
+        return point - to_samples(0.1)
+
+    monkeypatch.setattr(LanguageSession, "before_fragment", before_fragment)
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert [switched.at] == [point - to_samples(0.1) for point in localised]

@@ -134,8 +134,8 @@ class LanguageListener:
     def tag(self, words: list[Word], window: Window) -> list[Word]:
         """``words``, decoded from ``window``, each in the language of its own span.
 
-        Words of which no LID frame had a doubt are not heard again: that spares the call in six
-        of seven updates of speech, and no tag was lost by it (``benchmarks/word_languages.py``).
+        Words of which no LID frame had a doubt are not heard again: those are six of seven, and no
+        tag was lost by it (``benchmarks/word_languages.py``).
         """
         if not self._tracker.needs_frames or all(map(self.beyond_doubt, words)):
             return words

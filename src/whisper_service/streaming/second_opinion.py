@@ -17,8 +17,8 @@ ENOUGH = to_samples(0.5)  # of audio at least that is decoded for an opinion
 CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 
 
-def opening(change: LanguageChange, trial: LanguageSession, window: Window) -> Proposal | None:
-    """What is said in ``window``, which begins at ``change``; ``None`` denies the change.
+def is_denied(change: LanguageChange, trial: LanguageSession, window: Window) -> bool:
+    """Whether what is said in ``window``, which begins at ``change``, speaks against it.
 
     ``trial`` is a session in the new language. Denied is a change in whose language nothing can be
     read, or whose text fits clearly less well than that in the old language. Previews are decoded
@@ -26,7 +26,7 @@ def opening(change: LanguageChange, trial: LanguageSession, window: Window) -> P
     """
     new = trial.propose(window, final=False)
     old = trial.propose(window, final=False, language=change.old)
-    return new if new.words and not speaks_against(old, new) else None
+    return not new.words or speaks_against(old, new)
 
 
 def speaks_against(old: Proposal, new: Proposal) -> bool:

@@ -14,7 +14,7 @@ from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
-from whisper_service.streaming.second_opinion import ENOUGH, better_language, opening
+from whisper_service.streaming.second_opinion import ENOUGH, better_language, is_denied
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
@@ -201,7 +201,7 @@ class UtteranceDecoder:
         self.running.session = self._sessions.make(
             language, start=start, speech=max(after, self.running.speech - BEFORE_ONSET)
         )
-        self.running.final_proposal = self.running.opening = None
+        self.running.final_proposal = None
         at = max(start, self.running.speech)
         self.news.start(Started(language=language, at=at, decided_at=decided_at))
         if not self._tracker.uncertain:
@@ -217,12 +217,10 @@ class UtteranceDecoder:
             self._start_session(change.old, start=state.start, decided_at=end)
         session = state.session
         point = state.start if session is None else self._change_point(change, session, end)
-        said = None
         if self._tracker.looks_twice and end - point >= FRAME:
             trial = self._sessions.make(change.new, start=point)
             heard = min(end, max(change.decided_at, point + ENOUGH))
-            said = opening(change, trial, self._window(trial, heard))
-            if said is None:
+            if is_denied(change, trial, self._window(trial, heard)):
                 self._tracker.deny(change)
                 return
         after = 0
@@ -232,7 +230,6 @@ class UtteranceDecoder:
                 point = self._finish_session(session, end=end, point=point, changes=True)
             after = session.state.last_end
         self._start_session(change.new, start=point, decided_at=end, after=after)
-        state.opening = said
 
     def _change_point(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
         """Where the new language begins: at the session's start if that is near and untouched."""
@@ -280,9 +277,8 @@ class UtteranceDecoder:
 
     def _propose(self, session: LanguageSession, end: int, *, final: bool) -> Proposal:
         window = self._window(session, end)
-        state = self.running
-        ready, state.opening = state.final_proposal if final else state.opening, None
-        if ready is not None and ready.covers(window):
+        ready = self.running.final_proposal
+        if final and ready is not None and ready.covers(window):
             return ready
         proposal = session.propose(window, final=final, preview=self._previews())
         if not final:

@@ -20,7 +20,6 @@ class UtteranceState:
     session: LanguageSession | None = None
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
-    opening: Proposal | None = None  # of a session that just began: its first decode
     voicing: Voicing = field(default_factory=Voicing)
 
     @property
