@@ -403,3 +403,41 @@ def test_a_denied_change_locks_nothing():
     tracker.deny(change)
     assert tracker.needs_frames
     assert [c.new for frame in following for c in tracker.feed([frame]).changes][:1] == ["es"]
+
+
+def test_a_change_that_is_postponed_is_decided_again_by_the_next_frame():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    tracker.start_utterance(0)
+    following = iter(frames(0, (3.0, EN), (4.0, ES)))
+    for frame in following:
+        before, state = tracker.feed([]), tracker.feed([frame])
+        if state.change:
+            break
+    tracker.postpone(state.change)
+    after = tracker.feed([])
+    assert (after.language, after.candidate, after.settled) == ("en", "es", False)
+    assert (after.frontier, after.candidate_since) == (before.frontier, before.candidate_since)
+    again = tracker.feed([next(following)]).change
+    assert (again.old, again.new) == ("en", "es")
+
+
+def test_what_was_postponed_is_over_when_the_old_language_comes_back():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    tracker.start_utterance(0)
+    decided = []
+    for frame in frames(0, (3.0, EN), (1.5, ES), (4.0, EN)):
+        for change in tracker.feed([frame]).changes:
+            decided.append(change)
+            tracker.postpone(change)
+    state = tracker.feed([])
+    assert decided
+    assert (state.language, state.settled, state.candidate) == ("en", True, None)
+
+
+def test_only_the_newest_change_can_be_postponed():
+    tracker = LanguageTracker(LANGUAGES, PAIR)
+    say(tracker, 0, (3.0, EN))
+    (change,) = changes(say(tracker, 4 * SECOND, (3.0, ES)))
+    tracker.adopt("en")
+    tracker.postpone(change)
+    assert tracker.feed([]).language == "en"

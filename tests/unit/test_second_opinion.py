@@ -11,8 +11,16 @@ from whisper_service.events import LanguageSwitched
 from whisper_service.features import log_mel
 from whisper_service.lid import LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
+from whisper_service.streaming import second_opinion
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.second_opinion import CLEARLY, is_denied, speaks_against
+from whisper_service.streaming.second_opinion import (
+    CLEARLY,
+    SINGLE,
+    Verdict,
+    is_single,
+    judge,
+    speaks_against,
+)
 from whisper_service.streaming.session import (
     FRAGMENT,
     FRAGMENT_PROBABILITY,
@@ -49,6 +57,20 @@ def test_a_language_in_which_nothing_can_be_read_is_not_taken():
     found, text = switches(MISHEARD)
     assert found == []
     assert text == "hello please yes hello world hello please yes"
+
+
+def heard_in(script):
+    stream = StreamTranscriber(ScriptedEngine(), options("en", "es"), detector=EnergyVad())
+    events = stream.feed(utterance(script)) + stream.finish()
+    return [e.new for e in events if isinstance(e, LanguageSwitched)]
+
+
+def test_one_word_however_long_changes_no_language(monkeypatch):
+    rest = [("world", 0.5), ("hello", 0.5), ("please", 0.5), ("yes", 0.5), (None, 1.2)]
+    script = [*FIRST[:-1], ("gracias", 1.2), *rest]
+    assert heard_in(script) == []
+    monkeypatch.setattr(second_opinion, "SINGLE", 0)
+    assert heard_in(script) == ["es", "en"]
 
 
 def test_a_denial_does_not_lock_the_language():
@@ -185,9 +207,44 @@ class Trial:
         return self.read[language]
 
 
-@pytest.mark.parametrize(("english", "taken"), [(-0.1, False), (-0.6, True)])
-def test_a_change_is_denied_by_clearly_better_text_in_the_old_language(english, taken):
-    change = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
-    spanish = proposal(logprob=-0.5)
-    denied = is_denied(change, Trial(spanish, proposal(logprob=english)), window())
-    assert denied != taken
+CHANGE = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
+
+
+def opinion(spanish, english, *, whole=False, length=None):
+    heard = window() if length is None else replace(window(), end=length)
+    return judge(CHANGE, Trial(spanish, english), heard, whole=whole)
+
+
+@pytest.mark.parametrize(
+    ("english", "verdict"), [(-0.1, Verdict.DENIED), (-0.6, Verdict.TAKEN), (-0.4, Verdict.TAKEN)]
+)
+def test_a_change_is_denied_by_clearly_better_text_in_the_old_language(english, verdict):
+    assert opinion(proposal(logprob=-0.5), proposal(logprob=english)) is verdict
+
+
+def test_a_change_in_whose_language_nothing_can_be_read_is_denied():
+    assert opinion(silent(), silent(), whole=True) is Verdict.DENIED
+    assert opinion(silent(), silent()) is Verdict.DENIED
+
+
+def test_text_that_none_can_beat_clearly_is_not_compared():
+    assert opinion(proposal(logprob=-CLEARLY), None) is Verdict.TAKEN
+
+
+def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
+    one = proposal(logprob=-0.5, words=1)
+    assert opinion(one, None, length=SINGLE - FRAME) is Verdict.POSTPONED
+    assert opinion(one, silent(), length=SINGLE) is Verdict.TAKEN  # no word is so long
+    assert opinion(one, silent(), whole=True) is Verdict.TAKEN  # an answer of one word
+    assert opinion(proposal(logprob=-0.5, words=2), silent()) is Verdict.TAKEN
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "single"),
+    [("en", [" station"], True), ("en", [" a", " b"], False), ("zh", ["车", "站。"], True)]
+    + [("zh", ["我", "在", "车"], False), ("en", [], True), ("zh", ["在车站"], False)],
+)
+def test_a_word_of_chinese_has_two_characters(language, text, single):
+    word = proposal().words[0]
+    said = replace(proposal(), language=language, words=tuple(replace(word, text=t) for t in text))
+    assert is_single(said) == single

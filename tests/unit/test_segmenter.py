@@ -5,11 +5,18 @@ import pytest
 from whisper_service.config import VadOptions
 from whisper_service.errors import InvalidOptionError
 from whisper_service.events import SpeechEnded, SpeechStarted
-from whisper_service.vad.segmenter import Ended, Phase, SpeechSegmenter, Started
+from whisper_service.vad.segmenter import (
+    FADING,
+    SURE,
+    Ended,
+    Phase,
+    SpeechSegmenter,
+    Started,
+)
 
 W = 512
 # 4 windows of speech decide, at the default of 0.1 s. Speech is taken to end one window (LINGER)
-# before the first window below offset, so with it 15 windows make the default of 0.5 s of silence.
+# before the last sure one's end, so with it 15 windows make the default of 0.5 s of silence.
 
 
 def run(*runs, options=None):
@@ -51,7 +58,7 @@ def test_a_pause_shorter_than_min_silence_does_not_cut():
 
 def test_speech_goes_on_at_offset():
     assert run((0.9, 10), (0.35, 40)) == [Started(at=0, known_at=4 * W)]
-    assert run((0.9, 10), (0.34, 10), (0.35, 1), (0.34, 14)) == [Started(at=0, known_at=4 * W)]
+    assert run((0.9, 10), (0.34, 10), (0.35, 1), (0.34, 10)) == [Started(at=0, known_at=4 * W)]
 
 
 def test_onset_itself_is_speech():
@@ -70,9 +77,25 @@ def test_stopping_since_is_where_speech_is_taken_to_end():
     segmenter.feed([0.4])
     assert segmenter.stopping_since is None
     segmenter.feed([0.2])
-    assert segmenter.stopping_since == 16 * W
+    assert segmenter.stopping_since == 17 * W - FADING - W
     segmenter.feed([0.2] * 14)
     assert segmenter.stopping_since is None, "it has ended"
+
+
+def test_speech_ends_where_it_was_last_sure():
+    *_, ended = run((SURE, 10), (0.6, 3), (0.1, 20))
+    assert ended.at == 9 * W
+    assert ended.known_at == 25 * W, "the wait counts from there"
+
+
+def test_a_voice_that_is_never_sure_ends_a_little_before_it_is_gone():
+    *_, ended = run((0.6, 20), (0.1, 20))
+    assert ended.at == 20 * W - FADING - W
+
+
+def test_no_speech_ends_before_it_starts():
+    *_, ended = run((0.6, 4), (0.1, 20))
+    assert ended.at == 0
 
 
 def test_phases():

@@ -121,12 +121,8 @@ class LanguageTracker:
         The language so far becomes a mild prior; if the utterance turns out to be in another
         one, that is a change whose ``crossing`` is ``at``.
         """
-        state = self._state
         self._smoother.restart(self._prior())
-        state.started, state.first_centre, state.newest, state.agreed = at, None, None, at
-        state.confirmed, state.contest = not self.needs_frames, None
-        state.strong = Strong()
-        state.heard.clear()
+        self._state.begin(at, confirmed=not self.needs_frames)
 
     def feed(self, frames: Sequence[LidFrame]) -> LanguageState:
         """Take the frames since the last feed (oldest first, maybe none): what is known now."""
@@ -141,8 +137,7 @@ class LanguageTracker:
         if language not in self._allowed.codes:
             allowed = ", ".join(self._allowed.codes)
             raise InvalidOptionError(f"{language!r} is not one of: {allowed}")
-        self._state.language = self._allowed.codes.index(language)
-        self._state.confirmed, self._state.contest = True, None
+        self._state.settle(self._allowed.codes.index(language))
 
     def deny(self, change: LanguageChange) -> None:
         """Take ``change`` back: the text speaks for the language before it.
@@ -156,6 +151,14 @@ class LanguageTracker:
             state.speech += change.crossing - state.started
             self.start_utterance(change.crossing)
             state.newest = newest  # the next frame overlaps it
+
+    def postpone(self, change: LanguageChange) -> None:
+        """Take ``change`` back for now: a later frame may decide it again.
+
+        The evidence stays, and so does the contest that holds text back.
+        """
+        if self._state.language == self._allowed.codes.index(change.new):
+            self._state.undo()
 
     def end_utterance(self) -> LanguageState:
         """Speech has ended: decide with what there is. The frontier is :data:`EVERYTHING`.
@@ -245,9 +248,8 @@ class LanguageTracker:
     ) -> LanguageChange | None:
         """Take ``column`` as the language; a change if another one was decided before."""
         state = self._state
-        old, state.language = state.language, column
-        probability = float(self._smoother.posterior[column])
-        state.confirmed, state.contest = True, None
+        old, probability = state.language, float(self._smoother.posterior[column])
+        state.settle(column)
         if self._policy == "auto_lock" and final:
             state.locked, state.lock_probability = True, probability
         if old is None or old == column:

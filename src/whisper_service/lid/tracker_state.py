@@ -38,6 +38,15 @@ class Strong:
         self.begun = True
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The language before a decision, and how sure it was."""
+
+    language: int | None
+    confirmed: bool
+    contest: Contest | None
+
+
 @dataclass(slots=True)
 class TrackerState:
     """The decided language, what may overturn it, and the utterance so far."""
@@ -55,3 +64,21 @@ class TrackerState:
     speech: int = 0  # samples of speech in the utterances before
     lock_probability: float = 1.0
     timeline: LanguageTimeline = field(default_factory=LanguageTimeline)
+    undone: Undone | None = None  # what the newest change put an end to
+
+    def begin(self, at: int, *, confirmed: bool) -> None:
+        """An utterance begins at sample ``at``; what was heard before is evidence no more."""
+        self.started, self.first_centre, self.newest, self.agreed = at, None, None, at
+        self.confirmed, self.contest, self.strong = confirmed, None, Strong()
+        self.heard.clear()
+
+    def settle(self, language: int | None) -> None:
+        """``language`` holds, undisputed."""
+        self.undone = Undone(self.language, self.confirmed, self.contest)
+        self.language, self.confirmed, self.contest = language, True, None
+
+    def undo(self) -> None:
+        """Be as before the newest :meth:`settle`; the evidence stays."""
+        if self.undone is not None:
+            self.language, self.confirmed = self.undone.language, self.undone.confirmed
+            self.contest, self.locked = self.undone.contest, False

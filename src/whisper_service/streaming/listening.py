@@ -42,6 +42,10 @@ class Heard:
     disputed: bool = False  # whether the newest frames speak for another language
     candidate: int | None = None  # where another language seems to begin: spans are cut there
 
+    def settle(self) -> None:
+        """The dispute is over: the change was taken or denied."""
+        self.disputed, self.candidate = False, None
+
 
 class LanguageListener:
     """Shows the tracker the LID frames of the running utterance, and localises changes."""
@@ -85,9 +89,11 @@ class LanguageListener:
                 heard.until = frame.end
                 heard.frames += 1
                 state = self._tracker.feed([frame])
+                if state.change is not None:
+                    return state
                 heard.disputed = state.candidate_since is not None
                 before, heard.candidate = heard.candidate, self._candidate(heard, state)
-                if state.change is not None or heard.candidate != before:
+                if heard.candidate != before:
                     return state
         return None
 

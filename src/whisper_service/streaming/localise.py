@@ -46,6 +46,7 @@ def change_point(
     """
     first, end = bounds
     from_, to = max(first, points[0] - LOOK), min(end, points[-1] + LOOK)
+    from_ = -(-from_ // STRIDE) * STRIDE  # where a suspicion had its newest parts heard already
     spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, STRIDE)]
     evidence = _evidence(listen(spans), columns)
     return max(

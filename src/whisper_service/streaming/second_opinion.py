@@ -7,26 +7,55 @@ decoded in both languages before the change is taken. Measured by ``benchmarks/s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum, auto
 
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.session import LanguageSession, Proposal
+from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import to_samples
 
+
+class Verdict(Enum):
+    """What becomes of a change that the sound has decided."""
+
+    TAKEN = auto()
+    POSTPONED = auto()  # a later frame may decide it again
+    DENIED = auto()
+
+
 ENOUGH = to_samples(0.5)  # of audio at least that is decoded for an opinion
+SINGLE = to_samples(2.0)  # so long after a change, longer than any word, one word need not be all
+CHARACTERS = 2  # of a word in Chinese, at the mean
 CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 
 
-def is_denied(change: LanguageChange, trial: LanguageSession, window: Window) -> bool:
-    """Whether what is said in ``window``, which begins at ``change``, speaks against it.
+def judge(
+    change: LanguageChange, trial: LanguageSession, window: Window, *, whole: bool
+) -> Verdict:
+    """What the text in ``window``, which begins at ``change``, says of it.
 
     ``trial`` is a session in the new language. Denied is a change in whose language nothing can be
-    read, or whose text fits clearly less well than that in the old language. Previews are decoded
-    however busy the stream is: no load may decide the language.
+    read, or whose text fits clearly less well than that in the old language. Postponed is one
+    inside an utterance (not ``whole``) of which only a word has been said: single words change no
+    language. Previews are decoded however busy the stream is: no load may decide the language.
     """
     new = trial.propose(window, final=False)
+    if not new.words:
+        return Verdict.DENIED
+    if not whole and window.end - window.start < SINGLE and is_single(new):
+        return Verdict.POSTPONED
+    if new.fit >= -CLEARLY:  # no text can fit clearly better
+        return Verdict.TAKEN
     old = trial.propose(window, final=False, language=change.old)
-    return not new.words or speaks_against(old, new)
+    return Verdict.DENIED if speaks_against(old, new) else Verdict.TAKEN
+
+
+def is_single(said: Proposal) -> bool:
+    """Whether ``said`` is one word at most; in a script without spaces, two characters."""
+    if said.language in NO_SPACE:
+        return sum(map(str.isalnum, said.text)) <= CHARACTERS
+    return len(said.words) <= 1
 
 
 def speaks_against(old: Proposal, new: Proposal) -> bool:

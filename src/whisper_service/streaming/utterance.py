@@ -14,7 +14,7 @@ from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
-from whisper_service.streaming.second_opinion import ENOUGH, better_language, is_denied
+from whisper_service.streaming.second_opinion import ENOUGH, Verdict, better_language, judge
 from whisper_service.streaming.segments import SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
@@ -220,9 +220,16 @@ class UtteranceDecoder:
         if self._tracker.looks_twice and end - point >= FRAME:
             trial = self._sessions.make(change.new, start=point)
             heard = min(end, max(change.decided_at, point + ENOUGH))
-            if is_denied(change, trial, self._window(trial, heard)):
+            whole = session is None or point == session.start
+            verdict = judge(change, trial, self._window(trial, heard), whole=whole)
+            if verdict is Verdict.POSTPONED:
+                self._tracker.postpone(change)
+                return
+            if verdict is Verdict.DENIED:
+                state.listened.settle()
                 self._tracker.deny(change)
                 return
+        state.listened.settle()
         after = 0
         if session is not None:
             state.listened.floor = max(state.listened.floor, point)

@@ -7,7 +7,7 @@ Two thresholds and two durations, as in pyannote.audio's ``Binarize``
       ^                        │                                   │     ^
       ├────── p < offset ──────┘                       p < offset  │     │  p >= offset
       │                                                            v     │
-      └───────────── min_silence below offset ────────────────── STOPPING
+      └────────── min_silence since speech was sure ──────────── STOPPING
 
 Times are reported as detected; ``pre_roll`` and ``pad`` are the session's to add.
 """
@@ -26,9 +26,15 @@ from whisper_service.types import to_samples
 
 WINDOW = 512  # samples per probability
 
+SURE = 0.9
+"""Speech ends where Silero was last this sure of it: its doubt grows for some windows after the end,
+and how many depends on the voice. See ``benchmarks/speech_ends.py``."""
+
+FADING = 4 * WINDOW
+"""Samples that its doubt may take to fall below ``offset``; a quiet voice is never so sure."""
+
 LINGER = WINDOW
-"""Samples that Silero goes on hearing speech after its end, taken off every end. On 70 sentences
-of the dev split (exact word times) its end is late by 6, 64 and 109 ms at p5, p50 and p95."""
+"""Samples that Silero goes on being sure after the end of speech, taken off every end."""
 
 
 class Phase(Enum):
@@ -47,7 +53,7 @@ class Started(SpeechStarted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended(SpeechEnded):
-    """``at``: end of the last window at or above offset, less :data:`LINGER`."""
+    """``at``: where speech was last sure (:data:`SURE`), less :data:`LINGER`."""
 
     known_at: int  # samples that had been judged when this was decided
 
@@ -63,7 +69,8 @@ class SegmenterState:
     now: int = 0  # samples judged
     start: int = 0  # of the first window above onset
     above: int = 0  # samples above onset since then
-    stopping_since: int | None = None  # start of the first window below offset, less LINGER
+    sure: int = 0  # end of the last window at or above SURE
+    stopping_since: int | None = None  # where speech will have ended if no more follows
 
 
 class SpeechSegmenter:
@@ -113,6 +120,8 @@ class SpeechSegmenter:
         state, options = self.state, self.options
         begin = state.now
         state.now += WINDOW
+        if probability >= max(SURE, options.offset):
+            state.sure = state.now
         if not options.enabled:
             return self._start(begin) if not self.speaking else None
         match state.phase:
@@ -125,7 +134,8 @@ class SpeechSegmenter:
                 state.phase = Phase.QUIET
             case Phase.SPEAKING if probability < options.offset:
                 state.phase = Phase.STOPPING
-                state.stopping_since = max(state.start, begin - LINGER)
+                ended = max(state.sure, begin - FADING) - LINGER
+                state.stopping_since = max(state.start, ended)
                 return self._confirm_end(state.stopping_since)
             case Phase.STOPPING if probability >= options.offset:
                 state.phase, state.stopping_since = Phase.SPEAKING, None
