@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/speech_ends.py [--split dev] [--count 60]
 
-Runs the speech detector over recordings of `whisper-service evaluate` and compares each end it finds
-with the end of the last word, which the synthesizer says to the sample. The final text waits for
-`min_silence` from the end as dated, so a late date makes the final text late.
+Runs the speech detector over recordings of `whisper-service evaluate` and compares each end that it
+finds with the end of the last word, which the synthesizer says to the sample. The final text waits
+for `min_silence` from the end as dated, so a late date makes the final text late.
 """
 
 from __future__ import annotations

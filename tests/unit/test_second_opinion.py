@@ -241,8 +241,14 @@ def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
 
 @pytest.mark.parametrize(
     ("language", "text", "single"),
-    [("en", [" station"], True), ("en", [" a", " b"], False), ("zh", ["车", "站。"], True)]
-    + [("zh", ["我", "在", "车"], False), ("en", [], True), ("zh", ["在车站"], False)],
+    [
+        ("en", [" station"], True),
+        ("en", [" a", " b"], False),
+        ("en", [], True),
+        ("zh", ["车", "站。"], True),
+        ("zh", ["我", "在", "车"], False),
+        ("zh", ["在车站"], False),
+    ],
 )
 def test_a_word_of_chinese_has_two_characters(language, text, single):
     word = proposal().words[0]

@@ -29,36 +29,36 @@ def run(*runs, options=None):
 
 
 def test_times_are_of_the_first_and_last_window():
-    assert run((0.1, 10), (0.9, 20), (0.1, 30)) == [
+    assert run((0.1, 10), (0.99, 20), (0.1, 30)) == [
         Started(at=10 * W, known_at=14 * W),
         Ended(at=29 * W, known_at=45 * W),
     ]
 
 
 def test_boundaries_are_the_streams_events():
-    started, ended = run((0.9, 10), (0.1, 20))
+    started, ended = run((0.99, 10), (0.1, 20))
     assert isinstance(started, SpeechStarted)
     assert isinstance(ended, SpeechEnded)
 
 
 def test_speech_shorter_than_min_speech_does_not_count():
-    assert run((0.1, 5), (0.9, 3), (0.1, 40)) == []
+    assert run((0.1, 5), (0.99, 3), (0.1, 40)) == []
 
 
 def test_windows_between_the_thresholds_neither_count_nor_cancel():
-    assert run((0.1, 5), (0.9, 2), (0.4, 3), (0.9, 1)) == []
-    assert run((0.1, 5), (0.9, 2), (0.4, 3), (0.9, 2)) == [Started(at=5 * W, known_at=12 * W)]
+    assert run((0.1, 5), (0.99, 2), (0.4, 3), (0.99, 1)) == []
+    assert run((0.1, 5), (0.99, 2), (0.4, 3), (0.99, 2)) == [Started(at=5 * W, known_at=12 * W)]
     assert run((0.4, 50)) == []
 
 
 def test_a_pause_shorter_than_min_silence_does_not_cut():
-    assert len(run((0.9, 20), (0.1, 14), (0.9, 20))) == 1
-    assert len(run((0.9, 20), (0.1, 15), (0.9, 20))) == 3
+    assert len(run((0.99, 20), (0.1, 14), (0.99, 20))) == 1
+    assert len(run((0.99, 20), (0.1, 15), (0.99, 20))) == 3
 
 
 def test_speech_goes_on_at_offset():
-    assert run((0.9, 10), (0.35, 40)) == [Started(at=0, known_at=4 * W)]
-    assert run((0.9, 10), (0.34, 10), (0.35, 1), (0.34, 10)) == [Started(at=0, known_at=4 * W)]
+    assert run((0.99, 10), (0.35, 40)) == [Started(at=0, known_at=4 * W)]
+    assert run((0.99, 10), (0.34, 10), (0.35, 1), (0.34, 10)) == [Started(at=0, known_at=4 * W)]
 
 
 def test_onset_itself_is_speech():
@@ -68,7 +68,7 @@ def test_onset_itself_is_speech():
 
 def test_stopping_since_is_where_speech_is_taken_to_end():
     segmenter = SpeechSegmenter()
-    segmenter.feed([0.9] * 10)
+    segmenter.feed([0.99] * 10)
     assert segmenter.stopping_since is None
     segmenter.feed([0.1])
     assert segmenter.stopping_since == 9 * W
@@ -101,7 +101,7 @@ def test_no_speech_ends_before_it_starts():
 def test_phases():
     segmenter = SpeechSegmenter()
     phases = []
-    for probability in [0.1, 0.9, 0.9, 0.9, 0.9, 0.1, 0.9, *[0.1] * 15]:
+    for probability in [0.1, 0.99, 0.99, 0.99, 0.99, 0.1, 0.99, *[0.1] * 15]:
         segmenter.feed([probability])
         phases.append((segmenter.state.phase, segmenter.quiet, segmenter.speaking))
     quiet, starting = (Phase.QUIET, True, False), (Phase.STARTING, False, False)
@@ -112,7 +112,7 @@ def test_phases():
 
 def test_zero_durations_decide_at_once():
     options = VadOptions(min_speech=0.0, min_silence=0.0)
-    assert run((0.9, 2), (0.1, 2), (0.9, 1), options=options) == [
+    assert run((0.99, 2), (0.1, 2), (0.99, 1), options=options) == [
         Started(at=0, known_at=W),
         Ended(at=W, known_at=3 * W),
         Started(at=4 * W, known_at=5 * W),
@@ -121,14 +121,14 @@ def test_zero_durations_decide_at_once():
 
 def test_finish_closes_open_speech():
     segmenter = SpeechSegmenter()
-    segmenter.feed([0.9] * 10)
+    segmenter.feed([0.99] * 10)
     assert segmenter.finish(10 * W - 100) == [Ended(at=10 * W - 100, known_at=10 * W - 100)]
     assert segmenter.finish() == []
     segmenter = SpeechSegmenter()
-    segmenter.feed([0.9] * 10 + [0.1] * 3)
+    segmenter.feed([0.99] * 10 + [0.1] * 3)
     assert segmenter.finish() == [Ended(at=9 * W, known_at=13 * W)]
     segmenter = SpeechSegmenter()
-    segmenter.feed([0.9] * 3)
+    segmenter.feed([0.99] * 3)
     assert segmenter.finish() == [], "too short to have counted"
 
 

@@ -15,6 +15,7 @@ from whisper_service.streaming.front_end import FrontEnd
 from whisper_service.types import FRAME, HOP, FloatArray, to_samples
 
 FULL_CONTEXT = to_samples(30.0)
+REMEMBERED = 32  # spans heard alone; a suspicion hears most of those that localise its change
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Encodings:
         self._cache = cache
         self._metrics = metrics
         self._stream = stream
+        self._alone: dict[LidSpan, LidFrame] = {}  # the newest spans that were encoded alone
         self.passes = 0
         self.encoded_samples = 0
 
@@ -86,20 +88,28 @@ class Encodings:
         )
 
     def own_frames(self, spans: Sequence[LidSpan], *, needs: int | None = None) -> list[LidFrame]:
-        """Language probabilities of ``spans`` (samples), each encoded alone, in one batch.
+        """Language probabilities of ``spans`` (samples), each encoded alone, new ones in one batch.
 
         ``needs``: how many of them are LID frames (all by default); others only look closer.
         """
-        if not spans:
-            return []
+        known = self._alone if self._cache is not None else {}
+        new = [s for s in dict.fromkeys(spans) if s not in known]
+        if self._cache is not None:
+            self._cache.count_misses(len(spans) if needs is None else needs)
+        heard = dict(zip(new, self._hear(new), strict=True)) if new else {}
+        frames = [known.get(span) or heard[span] for span in spans]
+        known |= heard
+        for span in list(known)[: max(0, len(known) - REMEMBERED)]:
+            del known[span]
+        return frames
+
+    def _hear(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
         with self._metrics.measure("whisper.buffer_read"):
             mels = [self._front.mel(s.start // HOP * HOP, s.end // HOP * HOP) for s in spans]
         self.passes += 1
         self.encoded_samples += sum(mel.shape[1] for mel in mels) * HOP
         with self._metrics.measure("lid.encoder"):
             encoded = self._engine.encode(mels)
-        if self._cache is not None:
-            self._cache.count_misses(len(spans) if needs is None else needs)
         return self._probabilities(spans, [Span(e, 0, e.frames) for e in encoded])
 
     def _probabilities(self, spans: Sequence[LidSpan], heard: Sequence[Span]) -> list[LidFrame]:

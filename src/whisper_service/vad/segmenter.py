@@ -26,9 +26,9 @@ from whisper_service.types import to_samples
 
 WINDOW = 512  # samples per probability
 
-SURE = 0.9
-"""Speech ends where Silero was last this sure of it: its doubt grows for some windows after the end,
-and how many depends on the voice. See ``benchmarks/speech_ends.py``."""
+SURE = 0.95
+"""Speech ends where Silero was last this sure of it: its doubt grows for some windows after the
+end, and how many depends on the voice. See ``benchmarks/speech_ends.py``."""
 
 FADING = 4 * WINDOW
 """Samples that its doubt may take to fall below ``offset``; a quiet voice is never so sure."""
@@ -154,7 +154,7 @@ class SpeechSegmenter:
 
     def _confirm_end(self, at: int) -> Ended | None:
         state = self.state
-        if state.now - at < self._min_silence:
+        if state.now - at < self._min_silence - WINDOW // 2:  # to the nearest window
             return None
         state.phase, state.stopping_since = Phase.QUIET, None
         return Ended(at=at, known_at=state.now)
