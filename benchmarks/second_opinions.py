@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from common import provenance, report, table
 
@@ -26,9 +27,18 @@ from whisper_service.evaluation.suites import Plan, Recordings, Suite
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming import utterance
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.second_opinion import Verdict, is_single
 from whisper_service.streaming.session import NOTHING, LanguageSession
+from whisper_service.types import SAMPLE_RATE
 
-SUITES: tuple[Suite, ...] = ("switches-pause", "switches-no-pause", "mix3", "mix5", "monolingual")
+SUITES: tuple[Suite, ...] = (
+    "switches-pause",
+    "switches-no-pause",
+    "insertions",
+    "mix3",
+    "mix5",
+    "monolingual",
+)
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
 NEWEST = 1600  # samples before a decision at which the language is looked up
 
@@ -38,6 +48,7 @@ class Opinion:
     """How well the text from a change on fits in the new language and in the old one."""
 
     true: bool
+    single: bool  # inside an utterance, with one word of text
     new: float
     old: float
 
@@ -49,29 +60,35 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
     """One for each change that the sound decides."""
     found: list[Opinion] = []
 
-    def take(change: LanguageChange, trial: LanguageSession, window: Window) -> bool:
+    def take(
+        change: LanguageChange, trial: LanguageSession, window: Window, *, whole: bool
+    ) -> Verdict:
         at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
-        new = trial.propose(window, final=False)
-        old = trial.propose(window, final=False, language=change.old)
-        found.append(Opinion(change.new == recording.language_at(at), new.fit, old.fit))
-        return False
+        new, old = trial.propose_in((change.new, change.old), window)
+        true = change.new == recording.language_at(at) and not inserted(recording, at)
+        found.append(Opinion(true, not whole and is_single(new), new.fit, old.fit))
+        return Verdict.TAKEN
 
-    kept = utterance.is_denied
-    try:
-        utterance.is_denied = take
+    with patch.object(utterance, "judge", take):
         replay(engine, recording.samples, PRODUCT.options(recording))
-    finally:
-        utterance.is_denied = kept
     return found
 
 
+def inserted(recording: Recording, at: int) -> bool:
+    """Whether sample ``at`` is within 1 s of a single word of another language."""
+    return any(abs(at - (w.start + w.end) // 2) < SAMPLE_RATE for w in recording.inserted)
+
+
 def counts(found: Iterable[Opinion]) -> list[tuple[str, int, *tuple[int, ...]]]:
-    """Rows of the table: true and false changes, how many are unreadable and denied by margin."""
+    """Rows of the table: true and false changes, of one word, unreadable, denied by margin."""
     rows = []
     for kind, wanted in (("true", True), ("false", False)):
         some = [opinion for opinion in found if opinion.true == wanted]
+        single = sum(opinion.single for opinion in some)
         unread = sum(opinion.new == NOTHING for opinion in some)
-        rows.append((kind, len(some), unread, *(sum(o.denied(m) for o in some) for m in MARGINS)))
+        rows.append(
+            (kind, len(some), single, unread, *(sum(o.denied(m) for o in some) for m in MARGINS))
+        )
     return rows
 
 
@@ -91,7 +108,13 @@ def main() -> None:
         for recording in Recordings(suite, plan, store=store)
         for opinion in opinions(engine, recording)
     ]
-    header = ("change", "decided by sound", "unreadable", *(f"denied at {m}" for m in MARGINS))
+    header = (
+        "change",
+        "decided by sound",
+        "of one word",
+        "unreadable",
+        *(f"denied at {m}" for m in MARGINS),
+    )
     facts = {
         **provenance(),
         "model": arguments.model,

@@ -197,14 +197,13 @@ def test_without_words_a_change_stays_where_it_is():
 
 
 class Trial:
-    """A session in Spanish that reads what it is told to, by language."""
+    """A session that reads what it is told to, by language."""
 
     def __init__(self, spanish, english):
-        self.read = {None: spanish, "en": english}
+        self.read = {"es": spanish, "en": english}
 
-    def propose(self, window, *, final, language=None):
-        assert not final
-        return self.read[language]
+    def propose_in(self, languages, window):
+        return [self.read[code] for code in languages]
 
 
 CHANGE = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
@@ -227,13 +226,9 @@ def test_a_change_in_whose_language_nothing_can_be_read_is_denied():
     assert opinion(silent(), silent()) is Verdict.DENIED
 
 
-def test_text_that_none_can_beat_clearly_is_not_compared():
-    assert opinion(proposal(logprob=-CLEARLY), None) is Verdict.TAKEN
-
-
 def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
     one = proposal(logprob=-0.5, words=1)
-    assert opinion(one, None, length=SINGLE - FRAME) is Verdict.POSTPONED
+    assert opinion(one, silent(), length=SINGLE - FRAME) is Verdict.POSTPONED
     assert opinion(one, silent(), length=SINGLE) is Verdict.TAKEN  # no word is so long
     assert opinion(one, silent(), whole=True) is Verdict.TAKEN  # an answer of one word
     assert opinion(proposal(logprob=-0.5, words=2), silent()) is Verdict.TAKEN

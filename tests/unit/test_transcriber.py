@@ -1,5 +1,7 @@
 """The whole stream over the scripted engine: tones are words, so text and times are exact."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from whisper_service.events import (
     SpeechStarted,
 )
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.testing import (
     silence,
     utterance,
@@ -282,6 +285,25 @@ def test_speech_is_decoded_with_its_pre_roll_and_padding():
     (ended,) = [e.at for e in events if isinstance(e, SpeechEnded)]
     expected = ended - started + to_samples(0.3) + to_samples(0.2)
     assert transcriber.account.decoded == pytest.approx(expected, abs=640)
+
+
+def test_while_the_language_is_unsettled_updates_end_where_lid_frames_do(monkeypatch):
+    ends, update = [], UtteranceDecoder.update
+
+    def noted(self, end, **more):
+        if not self.settled and not more:
+            ends.append(end)
+        update(self, end, **more)
+
+    monkeypatch.setattr(UtteranceDecoder, "update", noted)
+    words = [(None, 0.63), *[("hello", 0.5)] * 4, *[("hola", 0.5)] * 4, (None, 1.0)]
+    _, events = run(utterance(words), options("en", "es"))
+    hop = to_samples(0.1)
+    assert ends
+    assert all(end % hop == 0 for end in ends)
+    spoken = next(e.at for e in events if isinstance(e, SpeechStarted))
+    assert 0 <= ends[0] - spoken - to_samples(0.8) < hop
+    assert all(b - a >= hop for a, b in pairwise(ends))
 
 
 def test_nothing_is_shown_before_the_language_of_an_utterance_is_known():

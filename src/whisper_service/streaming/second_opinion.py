@@ -40,14 +40,11 @@ def judge(
     inside an utterance (not ``whole``) of which only a word has been said: single words change no
     language. Previews are decoded however busy the stream is: no load may decide the language.
     """
-    new = trial.propose(window, final=False)
+    new, old = trial.propose_in((change.new, change.old), window)
     if not new.words:
         return Verdict.DENIED
     if not whole and window.end - window.start < SINGLE and is_single(new):
         return Verdict.POSTPONED
-    if new.fit >= -CLEARLY:  # no text can fit clearly better
-        return Verdict.TAKEN
-    old = trial.propose(window, final=False, language=change.old)
     return Verdict.DENIED if speaks_against(old, new) else Verdict.TAKEN
 
 

@@ -110,7 +110,8 @@ class StreamTranscriber:
         self._segmenter = SpeechSegmenter(self.options.vad)
         self._events: list[Event] = []
         self._now = 0  # samples whose speech probability is known
-        self._last_update = 0
+        self._last_update = 0  # when it ran, on the sample clock
+        self._updated_to = 0  # where its window ended
         self._speculated: int | None = None
         self._finished = False
 
@@ -261,22 +262,30 @@ class StreamTranscriber:
         quiet_since = self._segmenter.stopping_since
         if quiet_since is not None:
             self._speculate(quiet_since)
-        elif self._now - self._last_update >= self._interval():
-            self._update(ready)
+        elif (end := self._due(ready)) is not None:
+            self._update(end)
 
-    def _interval(self) -> int:
-        """Samples between two updates; the first of an utterance waits for its first decision."""
-        options, language = self.options, self.options.language
+    def _due(self, ready: int) -> int | None:
+        """Where the update ends that is due when everything before ``ready`` can be decoded.
+
+        While the language is not settled, updates end where LID frames do, so that none of them
+        waits for the next update; the first of an utterance waits for its first decision.
+        """
+        options = self.options
         if self.utterances.settled:
-            seconds = options.online_chunk_size
-        elif self.utterances.running.language is None:
-            seconds = language.evidence_floor + language.hop  # nothing is decided before
-        else:
-            seconds = options.unsettled_chunk_size
-        return self.pace.widen(to_samples(seconds))
+            waited = self._now - self._last_update
+            return (
+                ready if waited >= self.pace.widen(to_samples(options.online_chunk_size)) else None
+            )
+        step = self.pace.widen(to_samples(options.unsettled_chunk_size))
+        end = ready // step * step
+        if self.utterances.running.language is None:
+            floor = to_samples(options.language.evidence_floor)  # nothing is decided before
+            return end if end >= self._last_update + floor else None
+        return end if end > self._updated_to else None
 
     def _update(self, end: int) -> None:
-        self._last_update = self._now
+        self._last_update, self._updated_to = self._now, end
         self.pace.widened += self.pace.late
         self.utterances.update(end)
         self._account.decode(end)
@@ -289,7 +298,7 @@ class StreamTranscriber:
         if self._speculated == quiet_since or not complete or self._now < end + MEL_LOOKAHEAD:
             return
         self._speculated = quiet_since
-        self._last_update = self._now
+        self._last_update, self._updated_to = self._now, end
         self.utterances.update(end, speculative=True)
         self._account.decode(end)
 
