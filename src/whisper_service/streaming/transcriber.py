@@ -292,10 +292,14 @@ class StreamTranscriber:
         self._emit_lag()
 
     def _speculate(self, quiet_since: int) -> None:
-        """Run the final decode as soon as its window is complete, once per possible end."""
+        """Run the final decode as soon as its window is complete, once per possible end.
+
+        A pause between two words is shorter than ``pad``.
+        """
+        pad = to_samples(self.options.vad.pad)
         end = self._padded_end(quiet_since)
-        complete = end + to_samples(0.02) > quiet_since + to_samples(self.options.vad.pad)
-        if self._speculated == quiet_since or not complete or self._now < end + MEL_LOOKAHEAD:
+        complete = end + FRAME > quiet_since + pad and self._now >= end + MEL_LOOKAHEAD
+        if self._speculated == quiet_since or not complete or self._segmenter.silence < pad - FRAME:
             return
         self._speculated = quiet_since
         self._last_update, self._updated_to = self._now, end

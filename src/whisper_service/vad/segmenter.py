@@ -71,6 +71,7 @@ class SegmenterState:
     above: int = 0  # samples above onset since then
     sure: int = 0  # end of the last window at or above SURE
     stopping_since: int | None = None  # where speech will have ended if no more follows
+    below: int = 0  # start of the first window below offset, while stopping
 
 
 class SpeechSegmenter:
@@ -101,6 +102,11 @@ class SpeechSegmenter:
     def stopping_since(self) -> int | None:
         """Where speech will have ended if no more follows, while that is undecided."""
         return self.state.stopping_since
+
+    @property
+    def silence(self) -> int:
+        """Samples for which the speech that is stopping has been below offset."""
+        return self.state.now - self.state.below if self.state.phase is Phase.STOPPING else 0
 
     def feed(self, probabilities: Sequence[float]) -> list[Boundary]:
         """Judge windows in order; return the boundaries that became known."""
@@ -134,6 +140,7 @@ class SpeechSegmenter:
                 state.phase = Phase.QUIET
             case Phase.SPEAKING if probability < options.offset:
                 state.phase = Phase.STOPPING
+                state.below = begin
                 ended = max(state.sure, begin - FADING) - LINGER
                 state.stopping_since = max(state.start, ended)
                 return self._confirm_end(state.stopping_since)
