@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from whisper_service.types import FloatArray
 
@@ -15,22 +18,40 @@ MOSTLY = 0.5
 
 
 class LanguageTimeline:
-    """``(centre in samples, probabilities [allowed languages and other])`` of each frame."""
+    """``(centre in samples, probabilities [allowed languages and other])`` of each frame.
+
+    Kept in two arrays that are written in a circle: a tuple and an array for each frame, dropped
+    after ten minutes, would leave holes in Python's memory that nothing else fits into.
+    """
 
     def __init__(self) -> None:
-        self._frames: deque[tuple[int, FloatArray]] = deque(maxlen=FRAMES)
+        self.clear()
 
     def __iter__(self) -> Iterator[tuple[int, FloatArray]]:
-        return iter(self._frames)
+        """Oldest first; the probabilities are copies."""
+        for i in range(self._added - len(self), self._added):
+            yield int(self._centres[i % FRAMES]), self._rows[i % FRAMES].copy()
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return min(self._added, FRAMES)
 
-    def add(self, centre: int, probabilities: FloatArray) -> None:
-        self._frames.append((centre, probabilities))
+    def add(self, centre: int, probabilities: NDArray[np.floating[Any]]) -> None:
+        """Note a frame; all frames since :meth:`clear` must have as many probabilities."""
+        if not self._added:
+            self._rows = np.zeros((FRAMES, len(probabilities)), np.float32)
+        self._centres[self._added % FRAMES] = centre
+        self._rows[self._added % FRAMES] = probabilities
+        self._added += 1
 
     def clear(self) -> None:
-        self._frames.clear()
+        """Forget all frames. Pages of the arrays are taken when frames come, not before."""
+        self._added = 0
+        self._centres = np.zeros(FRAMES, np.int64)
+        self._rows = np.zeros((FRAMES, 0), np.float32)
+
+    def _newest_first(self) -> Iterator[tuple[int, FloatArray]]:
+        for i in range(self._added - 1, self._added - 1 - len(self), -1):
+            yield int(self._centres[i % FRAMES]), self._rows[i % FRAMES]
 
     def other_since(self, at: int) -> int | None:
         """Centre of the first of the newest frames, none before ``at``, in no allowed language.
@@ -38,7 +59,7 @@ class LanguageTimeline:
         ``None`` if the newest frame is in an allowed one.
         """
         since = None
-        for centre, probabilities in reversed(self._frames):
+        for centre, probabilities in self._newest_first():
             if centre < at or probabilities[-1] <= MOSTLY:
                 break
             since = centre
@@ -47,7 +68,7 @@ class LanguageTimeline:
     def least(self, column: int, start: int, end: int) -> float:
         """Least probability of ``column`` in frames centred in ``[start, end]``; without any, 0."""
         found = None
-        for centre, probabilities in reversed(self._frames):
+        for centre, probabilities in self._newest_first():
             if centre < start:
                 break
             if centre <= end:

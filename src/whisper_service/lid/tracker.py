@@ -187,7 +187,7 @@ class LanguageTracker:
         if state.first_centre is None:
             state.first_centre = frame.centre
         probabilities = self._allowed.restrict(frame.probabilities)
-        state.timeline.add(frame.centre, probabilities.astype(np.float32))
+        state.timeline.add(frame.centre, probabilities)
         seconds = (frame.end - frame.start) / SAMPLE_RATE
         step = frame.start - previous.start if previous else frame.end
         self._smoother.feed(
