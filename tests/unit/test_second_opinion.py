@@ -185,6 +185,17 @@ def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late,
     assert session().before_fragment(said, point) == expected
 
 
+@pytest.mark.parametrize(("first", "moved"), [(0.3, 2), (0.9, 1)])
+def test_several_doubtful_words_belong_behind_the_change(first, moved):
+    said = proposal(probability=0.3)
+    *before, one, two = said.words
+    one = replace(one, start=two.start - 5, end=two.start, probability=first)
+    said = replace(said, words=(*before, one, two))
+    point = said.window.sample(two.start) + to_samples(0.1)
+    expected = said.window.sample((one if moved == 2 else two).start)
+    assert session().before_fragment(said, point) == expected
+
+
 def test_a_fragment_does_not_reach_back_behind_committed_words():
     s, said = session(), proposal(probability=0.1)
     point = said.window.sample(said.words[-1].start) + to_samples(0.1)

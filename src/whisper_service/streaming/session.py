@@ -28,7 +28,7 @@ TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 SKIP = to_samples(1.0)  # speech that a decode may not jump over
 PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
 LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
-FRAGMENT = to_samples(0.25)  # before a change a doubtful word so short is the next one's beginning
+FRAGMENT = to_samples(0.25)  # before a change doubtful words so short are the next one's beginning
 FRAGMENT_PROBABILITY = 0.7  # below it a word is doubtful
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
@@ -227,14 +227,17 @@ class LanguageSession:
     def before_fragment(self, proposal: Proposal, point: int) -> int:
         """Where ``proposal``, decoded up to a change at ``point`` (samples), ends in truth.
 
-        A short and doubtful last word is what this language makes of the first sound of the next
-        one: it begins where the change is.
+        Short and doubtful last words are what this language makes of the first sounds of the next
+        one: they begin where the change is.
         """
-        last = proposal.words[-1] if proposal.words else None
-        if last is None or last.probability >= FRAGMENT_PROBABILITY:
-            return point
-        start = max(proposal.window.sample(last.start), self.state.last_end)
-        return start if point - FRAGMENT <= start < point else point
+        end = point
+        for word in reversed(proposal.words):
+            start = max(proposal.window.sample(word.start), self.state.last_end)
+            doubtful = word.probability < FRAGMENT_PROBABILITY
+            if not doubtful or not point - FRAGMENT <= start <= end:
+                break
+            end = start
+        return end
 
     def go_on_from(self, start: int) -> None:
         """Drop the prefix: the next window begins at ``start`` (samples)."""
