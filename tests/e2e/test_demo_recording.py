@@ -130,12 +130,14 @@ def test_word_times_are_near_the_truth(runs, truth):
 
 
 def test_a_candidate_is_told_with_its_own_probability(demo, recording, truth):
-    french, english = (recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[1:3])
-    _, events = run(demo, np.concatenate((french, english)), options())
-    told = [e for e in events if isinstance(e, LanguageCandidate) and e.language == "en"]
+    english, spanish = (
+        recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[3:5]
+    )
+    _, events = run(demo, np.concatenate((english, spanish)), options())
+    told = [e for e in events if isinstance(e, LanguageCandidate) and e.language == "es"]
     (change,) = [e for e in events if isinstance(e, LanguageSwitched)]
     assert told
-    # French still leads when English is first told of, and stands at nearly 1.
+    # English still leads when Spanish is first told of, and stands at nearly 1.
     assert 0.0 < told[-1].probability < change.probability
 
 
