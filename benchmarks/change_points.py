@@ -37,6 +37,8 @@ def errors(model: str, suite: Suite, plan: Plan) -> dict[str, list[float]]:
     crossings: list[tuple[str, int]] = []
 
     def noted(self: LanguageListener, change: LanguageChange, *args: Any, **more: Any) -> int:
+        if crossings and crossings[-1][0] == change.new:  # the same change, postponed before
+            crossings.pop()
         crossings.append((change.new, change.crossing))
         return localise(self, change, *args, **more)
 

@@ -64,7 +64,8 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
         change: LanguageChange, trial: LanguageSession, window: Window, *, whole: bool
     ) -> Verdict:
         at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
-        new, old = trial.propose_in((change.new, change.old), window)
+        new = trial.propose(window, final=False)
+        old = trial.propose(window, final=False, language=change.old)
         true = change.new == recording.language_at(at) and not inserted(recording, at)
         found.append(Opinion(true, not whole and is_single(new), new.fit, old.fit))
         return Verdict.TAKEN

@@ -18,7 +18,7 @@ class VadOptions:
     onset: float = 0.5  # probability at which speech starts
     offset: float = 0.35  # probability below which it may end
     min_speech: float = 0.1  # s above onset before it counts
-    min_silence: float = 0.5  # s without sure speech before it ends
+    min_silence: float = 0.5  # s since speech was last sure, half of them below offset, to its end
     pre_roll: float = 0.3  # s kept from before the start
     pad: float = 0.2  # s kept after the end
 

@@ -50,7 +50,9 @@ def test_what_is_remembered_is_bounded_and_needs_the_cache(cache):
     engine, encodings = heard(cache=cache)
     encodings.own_frames(spans(1))
     for first in range(1, 1 + REMEMBERED):
-        encodings.own_frames(spans(1, first=first % 30))
-    assert len(encodings._alone) <= REMEMBERED
-    encodings.own_frames(spans(2))
-    assert engine.encoded == (30 if cache else REMEMBERED + 3)
+        encodings.own_frames(spans(1, first=first))
+    assert len(encodings._alone) == (REMEMBERED if cache else 0)
+    encodings.own_frames(spans(1, first=REMEMBERED))
+    assert engine.encoded == REMEMBERED + (1 if cache else 2)
+    encodings.own_frames(spans(1))  # long forgotten
+    assert engine.encoded == REMEMBERED + (2 if cache else 3)

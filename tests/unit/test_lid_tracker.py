@@ -8,6 +8,7 @@ from whisper_service.config import LanguageOptions
 from whisper_service.errors import InvalidOptionError
 from whisper_service.lid import EVERYTHING, LanguageTracker, LidFrame, lid_spans
 from whisper_service.lid.tracker import CAUTION
+from whisper_service.lid.tracker_state import Contest, TrackerState
 
 LANGUAGES = ("en", "es", "fr", "de", "zh")
 SECOND = 16_000
@@ -432,6 +433,17 @@ def test_what_was_postponed_is_over_when_the_old_language_comes_back():
     state = tracker.feed([])
     assert decided
     assert (state.language, state.settled, state.candidate) == ("en", True, None)
+
+
+def test_what_is_undone_is_all_that_was_settled():
+    contest = Contest(language=1, since=5, frozen=3)
+    state = TrackerState(language=0, confirmed=False, contest=contest, agreed=7)
+    state.settle(1)
+    state.agreed, state.locked = 9, True
+    assert (state.language, state.confirmed, state.contest) == (1, True, None)
+    state.undo()
+    assert (state.language, state.confirmed, state.contest) == (0, False, contest)
+    assert (state.agreed, state.locked) == (7, False)
 
 
 def test_only_the_newest_change_can_be_postponed():

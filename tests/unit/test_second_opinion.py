@@ -73,6 +73,29 @@ def test_one_word_however_long_changes_no_language(monkeypatch):
     assert heard_in(script) == ["es", "en"]
 
 
+class Counting(ScriptedEngine):
+    """Counts the windows it encodes."""
+
+    encoded = 0
+
+    def encode(self, mels):
+        self.encoded += len(mels)
+        return super().encode(mels)
+
+
+def test_offline_a_postponed_change_does_not_hear_all_that_follows_again_and_again():
+    rest = [(w, 0.5) for w in ("world", "hello", "please", "yes") * 10]
+    encoded = {}
+    for mode in ("fast", "offline"):
+        engine = Counting()
+        stream = StreamTranscriber(engine, options("en", "es", mode=mode), detector=EnergyVad())
+        stream.feed(utterance([*FIRST[:-1], ("gracias", 1.2), *rest, (None, 1.2)]))
+        stream.finish()
+        assert stream.transcript().switches == ()
+        encoded[mode] = engine.encoded
+    assert encoded["offline"] < 2 * encoded["fast"]
+
+
 def test_a_denial_does_not_lock_the_language():
     opts = options("en", "es")
     opts = replace(opts, language=replace(opts.language, policy="auto_lock"))
@@ -196,6 +219,17 @@ def test_several_doubtful_words_belong_behind_the_change(first, moved):
     assert session().before_fragment(said, point) == expected
 
 
+def test_words_that_belong_behind_a_change_take_no_time_before_it():
+    said, s = proposal(probability=0.3), session()
+    *before, one, two = said.words
+    one = replace(one, start=two.start - 5, end=two.start, probability=0.3)
+    said = replace(said, words=(*before, one, two))
+    point = s.before_fragment(said, said.window.sample(two.start) + to_samples(0.1))
+    kept = s.accept(said, frontier=point, final=True, until=point)
+    assert len(kept) == len(before)
+    assert s.state.last_end <= point
+
+
 def test_a_fragment_does_not_reach_back_behind_committed_words():
     s, said = session(), proposal(probability=0.1)
     point = said.window.sample(said.words[-1].start) + to_samples(0.1)
@@ -211,10 +245,11 @@ class Trial:
     """A session that reads what it is told to, by language."""
 
     def __init__(self, spanish, english):
-        self.read = {"es": spanish, "en": english}
+        self.read = {None: spanish, "en": english}
 
-    def propose_in(self, languages, window):
-        return [self.read[code] for code in languages]
+    def propose(self, window, *, final, language=None):
+        assert not final
+        return self.read[language]
 
 
 CHANGE = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
@@ -235,6 +270,10 @@ def test_a_change_is_denied_by_clearly_better_text_in_the_old_language(english, 
 def test_a_change_in_whose_language_nothing_can_be_read_is_denied():
     assert opinion(silent(), silent(), whole=True) is Verdict.DENIED
     assert opinion(silent(), silent()) is Verdict.DENIED
+
+
+def test_text_that_none_can_beat_clearly_is_not_compared():
+    assert opinion(proposal(logprob=-CLEARLY), None) is Verdict.TAKEN
 
 
 def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():

@@ -93,6 +93,17 @@ def test_a_voice_that_is_never_sure_ends_a_little_before_it_is_gone():
     assert ended.at == 20 * W - FADING - W
 
 
+def test_a_short_dip_of_a_quiet_voice_is_no_end():
+    options = VadOptions(min_silence=0.2)
+    assert len(run((0.6, 20), (0.1, 2), (0.6, 20), options=options)) == 1
+    assert len(run((0.6, 20), (0.1, 4), (0.6, 20), options=options)) == 3
+
+
+def test_an_end_is_never_dated_earlier_than_the_padding_makes_up_for():
+    *_, ended = run((0.6, 20), (0.1, 20), options=VadOptions(pad=0.05))
+    assert ended.at == 20 * W - 800 - W
+
+
 def test_no_speech_ends_before_it_starts():
     *_, ended = run((0.6, 4), (0.1, 20))
     assert ended.at == 0

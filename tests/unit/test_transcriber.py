@@ -1,6 +1,7 @@
 """The whole stream over the scripted engine: tones are words, so text and times are exact."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from whisper_service.events import (
     SpeechEnded,
     SpeechStarted,
 )
+from whisper_service.streaming.pace import Pace
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.testing import (
@@ -304,6 +306,31 @@ def test_while_the_language_is_unsettled_updates_end_where_lid_frames_do(monkeyp
     spoken = next(e.at for e in events if isinstance(e, SpeechStarted))
     assert 0 <= ends[0] - spoken - to_samples(0.8) < hop
     assert all(b - a >= hop for a, b in pairwise(ends))
+
+
+def due(opts, *, updated_to=None):
+    """Where updates end that are due, by hundredths of a second that are ready, unsettled."""
+    transcriber = stream(opts)
+    transcriber.utterances.open(0, 0)
+    if updated_to is not None:
+        transcriber.utterances.running.language = SimpleNamespace(settled=False)
+        transcriber._updated_to = to_samples(updated_to)
+    ends = [(ready, transcriber._due(160 * ready)) for ready in range(300)]
+    return [(ready, end / 16_000) for ready, end in ends if end is not None]
+
+
+@pytest.mark.parametrize(("chunk", "widened", "at"), [(0.1, 1, 210), (0.1, 3, 230), (0.5, 1, 250)])
+def test_an_unsettled_update_is_due_a_chunk_behind_the_last_or_rarer(
+    monkeypatch, chunk, widened, at
+):
+    monkeypatch.setattr(Pace, "widen", lambda _, samples: widened * samples)
+    first, *_ = due(options("en", "es", unsettled_chunk_size=chunk), updated_to=2.0)
+    assert first == (at, at / 100)
+
+
+def test_the_first_update_waits_for_the_first_decision_and_not_for_a_chunk():
+    first, *_ = due(options("en", "es", unsettled_chunk_size=0.5))
+    assert first == (80, 0.8)
 
 
 def test_nothing_is_shown_before_the_language_of_an_utterance_is_known():

@@ -211,17 +211,21 @@ def _replay_utterance(
     tracker.start_utterance(utterance.start)
     found, end, final = list[ReplayedChange](), utterance.start, False
     while not final:
-        settled = tracker.feed(()).settled
-        seconds = pace.online_chunk_size if settled else pace.unsettled_chunk_size
-        if end == utterance.start:
-            seconds = options.evidence_floor + options.hop  # nothing is decided before
-        end = min(end + to_samples(seconds), utterance.end)
+        step, hop = to_samples(pace.unsettled_chunk_size), to_samples(options.hop)
+        if end == utterance.start:  # nothing is decided before the floor
+            end = -(-(end + to_samples(options.evidence_floor)) // hop) * hop
+        elif tracker.feed(()).settled:
+            end += to_samples(pace.online_chunk_size)
+        else:
+            end = (end // step + 1) * step
+        end = min(end, utterance.end)
         final = end == utterance.end
         while True:
             state = listener.follow(heard, start=utterance.start, end=end, final=final)
             if state.change is None:
                 break
             found.append(ReplayedChange(change=state.change, at=end))
+            heard.settle()
             heard.floor = _change_point(utterance, state.change, before=end)
             if state.frontier > end:  # decided at the end of the utterance
                 break

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from whisper_service.types import FloatArray
 
 FRAMES = 6000
-"""Frames kept: ten minutes of speech at 10 Hz, about 1 MB."""
+"""Frames kept: ten minutes of speech at 10 Hz, 0.2 MB with six columns, 2.4 MB with a hundred."""
 
 MOSTLY = 0.5
 """Share of a frame beyond which it is in none of the allowed languages."""

@@ -40,7 +40,7 @@ class LanguageTracker:
     ``languages`` (the engine's, the columns of a frame) lacks, and for ``forced`` without one.
     """
 
-    looks_twice = True  # whether a frame's ``newest`` counts, and what the text says (``deny``)
+    looks_twice = True  # whether a frame's ``newest`` counts, and what the text says of a change
 
     def __init__(
         self,

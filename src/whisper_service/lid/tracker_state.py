@@ -45,6 +45,7 @@ class Undone:
     language: int | None
     confirmed: bool
     contest: Contest | None
+    agreed: int
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class TrackerState:
     speech: int = 0  # samples of speech in the utterances before
     lock_probability: float = 1.0
     timeline: LanguageTimeline = field(default_factory=LanguageTimeline)
-    undone: Undone | None = None  # what the newest change put an end to
+    undone: Undone | None = None  # what held before the newest decision
 
     def begin(self, at: int, *, confirmed: bool) -> None:
         """An utterance begins at sample ``at``; what was heard before is evidence no more."""
@@ -74,11 +75,12 @@ class TrackerState:
 
     def settle(self, language: int | None) -> None:
         """``language`` holds, undisputed."""
-        self.undone = Undone(self.language, self.confirmed, self.contest)
+        self.undone = Undone(self.language, self.confirmed, self.contest, self.agreed)
         self.language, self.confirmed, self.contest = language, True, None
 
     def undo(self) -> None:
         """Be as before the newest :meth:`settle`; the evidence stays."""
         if self.undone is not None:
             self.language, self.confirmed = self.undone.language, self.undone.confirmed
-            self.contest, self.locked = self.undone.contest, False
+            self.contest, self.agreed = self.undone.contest, self.undone.agreed
+            self.locked = False

@@ -28,6 +28,8 @@ WHOLE = to_samples(0.5)
 
 NEWEST = to_samples(0.4)  # part of a span that must itself speak for a suspected language
 
+ATONCE = 8  # spans heard together while the language is disputed
+
 UNDOUBTED = 0.95
 """Probability of the session's language in every frame around a word that settles its tag."""
 
@@ -74,12 +76,13 @@ class LanguageListener:
         """
         while self._tracker.needs_frames:
             spans = self._spans(heard, start=start, end=end, final=final)
-            frames = self._listen(heard, spans, start=start, end=end) if spans else []
-            state = self._show(heard, frames)
+            if not spans:
+                break
+            if heard.disputed:  # what comes next may end the dispute, and is then heard otherwise
+                spans = spans[:ATONCE]
+            state = self._show(heard, self._listen(heard, spans, start=start, end=end))
             if state is not None and state.change is not None:
                 return state
-            if state is None:
-                break
         return self._tracker.end_utterance() if final else self._tracker.feed(())
 
     def _show(self, heard: Heard, frames: Sequence[LidFrame]) -> LanguageState | None:

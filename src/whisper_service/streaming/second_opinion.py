@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 ENOUGH = to_samples(0.5)  # of audio at least that is decoded for an opinion
 SINGLE = to_samples(2.0)  # so long after a change, longer than any word, one word need not be all
-CHARACTERS = 2  # of a word in Chinese, at the mean
+CHARACTERS = 2  # of a word in Chinese, at the mean; words of other scripts without spaces have more
 CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 
 
@@ -40,11 +40,14 @@ def judge(
     inside an utterance (not ``whole``) of which only a word has been said: single words change no
     language. Previews are decoded however busy the stream is: no load may decide the language.
     """
-    new, old = trial.propose_in((change.new, change.old), window)
+    new = trial.propose(window, final=False)
     if not new.words:
         return Verdict.DENIED
     if not whole and window.end - window.start < SINGLE and is_single(new):
         return Verdict.POSTPONED
+    if new.fit >= -CLEARLY:  # no text can fit clearly better
+        return Verdict.TAKEN
+    old = trial.propose(window, final=False, language=change.old)
     return Verdict.DENIED if speaks_against(old, new) else Verdict.TAKEN
 
 

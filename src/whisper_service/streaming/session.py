@@ -125,33 +125,15 @@ class LanguageSession:
         cross-attention may see; ``language`` tries another one.
         """
         request = self.request(window, final=final, preview=preview, until=until, language=language)
-        return self._decode(window, [request], final=final)[0]
-
-    def propose_in(self, languages: Sequence[str], window: Window) -> list[Proposal]:
-        """What ``window`` says in each of ``languages``, decoded in one batch; with previews."""
-        requests = [self.request(window, final=False, language=code) for code in languages]
-        return self._decode(window, requests, final=False)
-
-    def _decode(
-        self, window: Window, requests: Sequence[DecodeRequest], *, final: bool
-    ) -> list[Proposal]:
         with self._metrics.measure("whisper.decode"):
-            found = self._engine.decode(requests)
-        return [
-            self._read(window, request.language, hypothesis, final=final)
-            for request, hypothesis in zip(requests, found, strict=True)
-        ]
-
-    def _read(
-        self, window: Window, language: str, hypothesis: Hypothesis, *, final: bool
-    ) -> Proposal:
-        words = timed_words(hypothesis, self._engine.tokenizer, language)
+            hypothesis = self._engine.decode([request])[0]
+        words = timed_words(hypothesis, self._engine.tokenizer, request.language)
         if not final:
             words = self._before_rewind(window, hypothesis, words)
         kept, looping = trim_repetition(words, said=[w.text for w in self.state.committed[-TAIL:]])
         if looping:
             self._forget_prefix(window)
-        return Proposal(window, language, hypothesis, tuple(kept))
+        return Proposal(window, request.language, hypothesis, tuple(kept))
 
     def request(
         self,
@@ -286,7 +268,7 @@ class LanguageSession:
         last = word.end + (LINGER if following is None else 0)
         if following is not None and 0 < following.start - word.end <= PAUSE:
             last = following.start
-        start = max(self.state.last_end, window.sample(word.start))
+        start = max(self.state.last_end, min(border, window.sample(word.start)))
         end = max(start, min(border, window.sample(min(last, window.encoded.frames))))
         self.state.last_end = end
         return Word(

@@ -277,12 +277,14 @@ class StreamTranscriber:
             return (
                 ready if waited >= self.pace.widen(to_samples(options.online_chunk_size)) else None
             )
-        step = self.pace.widen(to_samples(options.unsettled_chunk_size))
-        end = ready // step * step
+        step = to_samples(options.unsettled_chunk_size)
+        due = self._updated_to + self.pace.widen(step) - step + 1
         if self.utterances.running.language is None:
+            step = to_samples(options.language.hop)
             floor = to_samples(options.language.evidence_floor)  # nothing is decided before
-            return end if end >= self._last_update + floor else None
-        return end if end > self._updated_to else None
+            due = self._last_update + self.pace.widen(floor)
+        end = ready // step * step
+        return end if end >= due else None
 
     def _update(self, end: int) -> None:
         self._last_update, self._updated_to = self._now, end

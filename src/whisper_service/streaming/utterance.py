@@ -211,7 +211,7 @@ class UtteranceDecoder:
         self.news.tell(self._tracker.feed(()).probability)
 
     def _restart(self, change: LanguageChange, end: int) -> None:
-        """Give the audio after the change to a new session, unless its text denies the change."""
+        """Give the audio after the change to a new session, unless its text speaks against it."""
         state = self.running
         if state.session is None and change.crossing - state.speech > NEAR_START:
             self._start_session(change.old, start=state.start, decided_at=end)
@@ -220,7 +220,9 @@ class UtteranceDecoder:
         if self._tracker.looks_twice and end - point >= FRAME:
             trial = self._sessions.make(change.new, start=point)
             heard = min(end, max(change.decided_at, point + ENOUGH))
-            whole = session is None or point == session.start
+            begins = state.speech if session is None else max(session.start, state.speech)
+            untouched = session is None or session.untouched
+            whole = untouched and point - begins <= NEAR_START
             verdict = judge(change, trial, self._window(trial, heard), whole=whole)
             if verdict is Verdict.POSTPONED:
                 self._tracker.postpone(change)

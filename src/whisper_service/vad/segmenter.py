@@ -41,7 +41,7 @@ class Phase(Enum):
     QUIET = auto()
     STARTING = auto()  # above onset, not yet for min_speech
     SPEAKING = auto()
-    STOPPING = auto()  # below offset, not yet for min_silence
+    STOPPING = auto()  # below offset, min_silence has not passed yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Started(SpeechStarted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended(SpeechEnded):
-    """``at``: where speech was last sure (:data:`SURE`), less :data:`LINGER`."""
+    """``at``: where speech was last sure, at most :data:`FADING` ago, less :data:`LINGER`."""
 
     known_at: int  # samples that had been judged when this was decided
 
@@ -87,6 +87,7 @@ class SpeechSegmenter:
         self.state = SegmenterState()
         self._min_speech = to_samples(self.options.min_speech)
         self._min_silence = to_samples(self.options.min_silence)
+        self._fading = min(FADING, to_samples(self.options.pad))  # what is lost of it, pad makes up
 
     @property
     def speaking(self) -> bool:
@@ -141,7 +142,7 @@ class SpeechSegmenter:
             case Phase.SPEAKING if probability < options.offset:
                 state.phase = Phase.STOPPING
                 state.below = begin
-                ended = max(state.sure, begin - FADING) - LINGER
+                ended = max(state.sure, begin - self._fading) - LINGER
                 state.stopping_since = max(state.start, ended)
                 return self._confirm_end(state.stopping_since)
             case Phase.STOPPING if probability >= options.offset:
@@ -161,7 +162,8 @@ class SpeechSegmenter:
 
     def _confirm_end(self, at: int) -> Ended | None:
         state = self.state
-        if state.now - at < self._min_silence - WINDOW // 2:  # to the nearest window
+        waited = state.now - at >= self._min_silence - WINDOW // 2  # to the nearest window
+        if not waited or state.now - state.below < self._min_silence // 2:
             return None
         state.phase, state.stopping_since = Phase.QUIET, None
         return Ended(at=at, known_at=state.now)
