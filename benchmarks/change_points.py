@@ -10,12 +10,11 @@ change point is looked for around it.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from common import provenance, report, table
+from common import provenance, recordings_parser, report, table
 
 from whisper_service.engine.by_name import load_model
 from whisper_service.evaluation.baselines import PRODUCT
@@ -56,11 +55,8 @@ def errors(model: str, suite: Suite, plan: Plan) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How far off change points are.")
-    parser.add_argument("--split", default="dev", choices=("dev", "test"))
-    parser.add_argument("--count", type=int, default=24, help="recordings of each suite")
+    parser = recordings_parser("How far off change points are.", count=24)
     parser.add_argument("--model", default="demo")
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     plan = Plan(split=arguments.split, count=arguments.count)
     rows, data = [], {}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,17 @@ from typing import Any
 from whisper_service.evaluation.bench import measuring, micro
 from whisper_service.evaluation.bench.measuring import provenance
 
-__all__ = ["ROOT", "interleave", "part", "percentiles", "provenance", "ratio", "report", "table"]
+__all__ = [
+    "ROOT",
+    "interleave",
+    "part",
+    "percentiles",
+    "provenance",
+    "ratio",
+    "recordings_parser",
+    "report",
+    "table",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +55,15 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> str:
     """A Markdown table."""
     cells = tuple(tuple(str(cell) for cell in row) for row in rows)
     return measuring.Table(header=tuple(header), rows=cells).markdown()
+
+
+def recordings_parser(description: str, *, count: int) -> argparse.ArgumentParser:
+    """Options of a benchmark over the recordings of ``whisper-service evaluate``."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--split", default="dev", choices=("dev", "test"))
+    parser.add_argument("--count", type=int, default=count, help="recordings of each suite")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    return parser
 
 
 def report(title: str, facts: Mapping[str, str], body: str, data: Any) -> None:

@@ -10,12 +10,11 @@ tokens; -10 where nothing can be read), and says how many changes each margin wo
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from common import provenance, report, table
+from common import provenance, recordings_parser, report, table
 
 from whisper_service.engine.base import Engine
 from whisper_service.engine.by_name import load_model
@@ -23,7 +22,7 @@ from whisper_service.evaluation.baselines import PRODUCT
 from whisper_service.evaluation.recording import Recording
 from whisper_service.evaluation.replay import replay
 from whisper_service.evaluation.store import RecordingStore
-from whisper_service.evaluation.suites import Plan, Recordings, Suite
+from whisper_service.evaluation.suites import SUITES, Plan, Recordings
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming import utterance
 from whisper_service.streaming.encodings import Window
@@ -31,14 +30,7 @@ from whisper_service.streaming.second_opinion import Verdict, is_single
 from whisper_service.streaming.session import NOTHING, LanguageSession
 from whisper_service.types import SAMPLE_RATE
 
-SUITES: tuple[Suite, ...] = (
-    "switches-pause",
-    "switches-no-pause",
-    "insertions",
-    "mix3",
-    "mix5",
-    "monolingual",
-)
+CHANGING = [suite for suite in SUITES if suite != "accuracy"]
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
 NEWEST = 1600  # samples before a decision at which the language is looked up
 
@@ -94,18 +86,15 @@ def counts(found: Iterable[Opinion]) -> list[tuple[str, int, *tuple[int, ...]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the text says of changes of language.")
-    parser.add_argument("--split", default="dev", choices=("dev", "test"))
-    parser.add_argument("--count", type=int, default=40, help="recordings of each switch suite")
+    parser = recordings_parser("What the text says of changes of language.", count=40)
     parser.add_argument("--hours", type=float, default=1.0, help="of monolingual speech")
     parser.add_argument("--model", default="demo")
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     plan = Plan(split=arguments.split, count=arguments.count, minutes=12 * arguments.hours)
     engine, store = load_model(arguments.model), RecordingStore()
     found = [
         opinion
-        for suite in SUITES
+        for suite in CHANGING
         for recording in Recordings(suite, plan, store=store)
         for opinion in opinions(engine, recording)
     ]

@@ -9,10 +9,8 @@ for `min_silence` from the end as dated, so a late date makes the final text lat
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
-from common import provenance, report, table
+from common import provenance, recordings_parser, report, table
 
 from whisper_service.evaluation.recording import Recording
 from whisper_service.evaluation.store import RecordingStore
@@ -42,11 +40,8 @@ def lateness(recording: Recording, heard: list[float], sure: float) -> list[floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How late the end of speech is dated.")
-    parser.add_argument("--split", default="dev", choices=("dev", "test"))
-    parser.add_argument("--count", type=int, default=60, help="recordings of each suite")
+    parser = recordings_parser("How late the end of speech is dated.", count=60)
     parser.add_argument("--minutes", type=float, default=6.0, help="of speech a language in noise")
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     plan = Plan(split=arguments.split, count=arguments.count, minutes=arguments.minutes)
     rows, data = [], {}

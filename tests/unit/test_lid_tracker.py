@@ -1,50 +1,25 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
+from lid_speech import (
+    EN,
+    ES,
+    FR,
+    LANGUAGES,
+    NOISE,
+    PAIR,
+    SECOND,
+    changes,
+    frames,
+    probabilities,
+    say,
+)
 from whisper_service.config import LanguageOptions
 from whisper_service.errors import InvalidOptionError
-from whisper_service.lid import EVERYTHING, LanguageTracker, LidFrame, lid_spans
+from whisper_service.lid import EVERYTHING, LanguageTracker
 from whisper_service.lid.tracker import CAUTION
-from whisper_service.lid.tracker_state import Contest, TrackerState
-
-LANGUAGES = ("en", "es", "fr", "de", "zh")
-SECOND = 16_000
-PAIR = LanguageOptions(policy="code_switch", languages=("en", "es"))
-
-
-def probabilities(**share):
-    row = np.full(5, (1 - sum(share.values())) / 5, np.float32)
-    for code, value in share.items():
-        row[LANGUAGES.index(code)] += value
-    return row
-
-
-EN, ES, FR = probabilities(en=0.97), probabilities(es=0.97), probabilities(fr=0.97)
-NOISE = probabilities()
-
-
-def frames(start, *parts):
-    """Frames of an utterance at ``start``: parts are ``(seconds, probabilities)`` in order."""
-    ends = np.cumsum([seconds for seconds, _ in parts]) * SECOND + start
-    spans = lid_spans(after=start, until=int(ends[-1]), floor=start, hop=1600, window=SECOND)
-    rows = [parts[int(np.searchsorted(ends, s.end - 1e-6))][1] for s in spans]
-    return [
-        LidFrame(start=s.start, end=s.end, probabilities=row)
-        for s, row in zip(spans, rows, strict=True)
-    ]
-
-
-def say(tracker, start, *parts):
-    """Feed one utterance frame by frame; every state, the last after its end."""
-    tracker.start_utterance(start)
-    return [*(tracker.feed([f]) for f in frames(start, *parts)), tracker.end_utterance()]
-
-
-def changes(states):
-    return [change for state in states for change in state.changes]
 
 
 def test_the_first_language_is_decided_at_the_evidence_floor():
@@ -331,59 +306,6 @@ def test_a_language_chosen_by_the_decoder_is_adopted():
         tracker.adopt("fr")
 
 
-def denied_change():
-    """A tracker that has taken back a change to Spanish, and the frame after which it did."""
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    say(tracker, 0, (3.0, EN))
-    tracker.start_utterance(4 * SECOND)
-    following = iter(frames(4 * SECOND, (6.0, ES)))
-    change = next(c for frame in following for c in tracker.feed([frame]).changes)
-    tracker.deny(change)
-    return tracker, change, following
-
-
-def test_a_change_that_is_denied_leaves_the_language_and_holds_text_back():
-    tracker, change, _ = denied_change()
-    state = tracker.feed([])
-    assert (state.language, state.settled) == ("en", False)
-    assert state.frontier == change.crossing == 4 * SECOND
-
-
-def test_after_a_denial_a_change_needs_all_its_evidence_anew():
-    tracker, change, following = denied_change()
-    again = next(c for frame in following for c in tracker.feed([frame]).changes)
-    assert (again.old, again.new) == ("en", "es")
-    hop = SECOND // 10
-    assert again.decided_at - change.decided_at > PAIR.min_dwell_frames * hop
-
-
-def test_after_a_denial_a_frame_counts_by_what_is_new_in_it():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    tracker.start_utterance(0)
-    following = iter(frames(0, (3.0, EN), (4.0, ES)))
-    tracker.deny(next(c for frame in following for c in tracker.feed([frame]).changes))
-    tracker.feed([next(following)])  # nine tenths of it were heard before
-    assert tracker.best_two[0][0] == "en"
-
-
-def test_after_a_denial_the_language_can_be_confirmed():
-    tracker, change, _ = denied_change()
-    rest = [f for f in frames(4 * SECOND, (6.0, EN)) if f.end > change.decided_at]
-    states = [tracker.feed([frame]) for frame in rest]
-    assert changes(states) == []
-    assert states[-1].settled
-    assert states[-1].frontier > 9 * SECOND
-
-
-def test_a_change_denied_after_the_utterance_changes_nothing_more():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    say(tracker, 0, (3.0, EN))
-    (change,) = changes(say(tracker, 4 * SECOND, (0.5, ES)))
-    tracker.deny(change)
-    assert tracker.feed([]).language == "en"
-    assert tracker.end_utterance().changes == ()
-
-
 def test_in_a_contest_the_newest_agreeing_frames_are_not_trusted():
     tracker = LanguageTracker(LANGUAGES, PAIR)
     states = say(tracker, 0, (3.0, EN), (3.0, ES))
@@ -391,65 +313,3 @@ def test_in_a_contest_the_newest_agreeing_frames_are_not_trusted():
         (a, b) for a, b in pairwise(states) if a.candidate is None and b.candidate == "es"
     )
     assert contested.frontier <= before.frontier - CAUTION + SECOND // 10
-
-
-def test_a_denied_change_locks_nothing():
-    options = LanguageOptions(policy="auto_lock", languages=("en", "es"))
-    tracker = LanguageTracker(LANGUAGES, options)
-    say(tracker, 0, (0.5, EN))  # too little to lock
-    assert tracker.needs_frames
-    tracker.start_utterance(2 * SECOND)
-    following = iter(frames(2 * SECOND, (6.0, ES)))
-    change = next(c for frame in following for c in tracker.feed([frame]).changes)
-    tracker.deny(change)
-    assert tracker.needs_frames
-    assert [c.new for frame in following for c in tracker.feed([frame]).changes][:1] == ["es"]
-
-
-def test_a_change_that_is_postponed_is_decided_again_by_the_next_frame():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    tracker.start_utterance(0)
-    following = iter(frames(0, (3.0, EN), (4.0, ES)))
-    for frame in following:
-        before, state = tracker.feed([]), tracker.feed([frame])
-        if state.change:
-            break
-    tracker.postpone(state.change)
-    after = tracker.feed([])
-    assert (after.language, after.candidate, after.settled) == ("en", "es", False)
-    assert (after.frontier, after.candidate_since) == (before.frontier, before.candidate_since)
-    again = tracker.feed([next(following)]).change
-    assert (again.old, again.new) == ("en", "es")
-
-
-def test_what_was_postponed_is_over_when_the_old_language_comes_back():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    tracker.start_utterance(0)
-    decided = []
-    for frame in frames(0, (3.0, EN), (1.5, ES), (4.0, EN)):
-        for change in tracker.feed([frame]).changes:
-            decided.append(change)
-            tracker.postpone(change)
-    state = tracker.feed([])
-    assert decided
-    assert (state.language, state.settled, state.candidate) == ("en", True, None)
-
-
-def test_what_is_undone_is_all_that_was_settled():
-    contest = Contest(language=1, since=5, frozen=3)
-    state = TrackerState(language=0, confirmed=False, contest=contest, agreed=7)
-    state.settle(1)
-    state.agreed, state.locked = 9, True
-    assert (state.language, state.confirmed, state.contest) == (1, True, None)
-    state.undo()
-    assert (state.language, state.confirmed, state.contest) == (0, False, contest)
-    assert (state.agreed, state.locked) == (7, False)
-
-
-def test_only_the_newest_change_can_be_postponed():
-    tracker = LanguageTracker(LANGUAGES, PAIR)
-    say(tracker, 0, (3.0, EN))
-    (change,) = changes(say(tracker, 4 * SECOND, (3.0, ES)))
-    tracker.adopt("en")
-    tracker.postpone(change)
-    assert tracker.feed([]).language == "en"
