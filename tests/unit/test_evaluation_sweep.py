@@ -17,6 +17,8 @@ from whisper_service.evaluation.recording import Recording
 from whisper_service.evaluation.suites import SUITES
 from whisper_service.evaluation.sweep import Outcome, Recorded, chart, evaluate_options, pareto
 from whisper_service.evaluation.switching import Stretch
+from whisper_service.lid import LanguageChange
+from whisper_service.streaming.listening import LanguageListener
 from whisper_service.testing import tone
 
 PAIR = LanguageOptions(policy="code_switch", languages=("en", "es"))
@@ -59,6 +61,21 @@ def test_a_change_at_a_pause_is_replayed_from_the_start_of_the_utterance():
     utterances = [heard(stretch(0, 3, "en")), heard(stretch(4, 7, "es"))]
     changes = replay_language(ENGINE, utterances, PAIR)
     assert [(c.change.new, c.change.crossing) for c in changes] == [("es", 4 * SECOND)]
+
+
+def test_a_change_that_is_replayed_ends_the_dispute(monkeypatch):
+    entered, follow = [], LanguageListener.follow
+
+    def noted(self, listened, **more):
+        entered.append((listened.disputed, listened.candidate))
+        state = follow(self, listened, **more)
+        entered.append(state.change)
+        return state
+
+    monkeypatch.setattr(LanguageListener, "follow", noted)
+    replay_language(ENGINE, [heard(stretch(0, 4, "en"), stretch(4, 8, "es"))], PAIR)
+    (at,) = [i for i, each in enumerate(entered) if isinstance(each, LanguageChange)]
+    assert entered[at + 1] == (False, None)
 
 
 def test_one_language_makes_no_change():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from whisper_service.lid import LidFrame
-from whisper_service.streaming.localise import candidates, change_point, dips_of, snapped
+from whisper_service.streaming.localise import STRIDE, candidates, change_point, dips_of, snapped
 from whisper_service.types import to_samples
 
 SECOND = to_samples(1.0)
@@ -42,6 +42,25 @@ def found(change, *, crossing, bounds=(0, 8 * SECOND), wrong=()):
 def test_the_change_is_found_wherever_the_crossing_lies(off):
     change = 4 * SECOND + 100
     assert abs(found(change, crossing=change + to_samples(off)) - change) <= EXACT
+
+
+def test_spans_begin_where_those_of_a_suspicion_do():
+    asked = []
+
+    def listen(spans):
+        asked.extend(spans)
+        return hearing(4 * SECOND)(spans)
+
+    points = candidates(crossing=4 * SECOND + 777, floor=0, end=8 * SECOND)
+    change_point(
+        listen=listen,
+        columns=(0, 1),
+        crossing=4 * SECOND + 777,
+        points=points,
+        bounds=(3 * SECOND + 320, 8 * SECOND),
+    )
+    assert asked
+    assert all(span.start % STRIDE == 0 for span in asked)
 
 
 def test_one_stretch_heard_wrongly_moves_nothing_far():

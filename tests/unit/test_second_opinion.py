@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from streams import committed, options
-from whisper_service.config import DecodeOptions
-from whisper_service.events import LanguageSwitched
+from whisper_service.config import DecodeOptions, VadOptions
+from whisper_service.events import LanguageSwitched, SpeechStarted
 from whisper_service.features import log_mel
 from whisper_service.lid import LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
@@ -28,6 +28,7 @@ from whisper_service.streaming.session import (
     Proposal,
 )
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance, word_times
 from whisper_service.types import FRAME, to_samples
 
@@ -94,6 +95,30 @@ def test_offline_a_postponed_change_does_not_hear_all_that_follows_again_and_aga
         assert stream.transcript().switches == ()
         encoded[mode] = engine.encoded
     assert encoded["offline"] < 2 * encoded["fast"]
+
+
+@pytest.mark.parametrize("pre_roll", [0.3, 0.5])
+def test_where_all_of_an_utterance_is_in_another_language_one_word_is_enough(pre_roll):
+    script = [*FIRST, ("gracias", 0.5), ("mundo", 1.2), (None, 1.2)]
+    opts = options("en", "es", vad=VadOptions(pre_roll=pre_roll))
+    stream = StreamTranscriber(ScriptedEngine(), opts, detector=EnergyVad())
+    events = stream.feed(utterance(script)) + stream.finish()
+    (change,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    spoken = [e.at for e in events if isinstance(e, SpeechStarted)][-1]
+    assert change.decided_at - spoken < to_samples(1.3), "before the second word is complete"
+
+
+def test_when_a_change_is_taken_the_dispute_is_over(monkeypatch):
+    begun, start = [], UtteranceDecoder._start_session
+
+    def noted(self, language, **more):
+        begun.append((language, self.running.listened.disputed, self.running.listened.candidate))
+        start(self, language, **more)
+
+    monkeypatch.setattr(UtteranceDecoder, "_start_session", noted)
+    script = [*FIRST[:-1], *SPANISH[len(FIRST) :]]
+    assert heard_in(script) == ["es"]
+    assert begun[-1] == ("es", False, None)
 
 
 def test_a_denial_does_not_lock_the_language():
@@ -280,7 +305,8 @@ def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
     one = proposal(logprob=-0.5, words=1)
     assert opinion(one, silent(), length=SINGLE - FRAME) is Verdict.POSTPONED
     assert opinion(one, silent(), length=SINGLE) is Verdict.TAKEN  # no word is so long
-    assert opinion(one, silent(), whole=True) is Verdict.TAKEN  # an answer of one word
+    whole = opinion(one, silent(), whole=True, length=SINGLE - FRAME)
+    assert whole is Verdict.TAKEN  # an answer of one word
     assert opinion(proposal(logprob=-0.5, words=2), silent()) is Verdict.TAKEN
 
 

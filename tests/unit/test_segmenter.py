@@ -93,6 +93,17 @@ def test_a_voice_that_is_never_sure_ends_a_little_before_it_is_gone():
     assert ended.at == 20 * W - FADING - W
 
 
+def test_what_is_below_offset_is_not_sure_however_high_offset_is():
+    *_, ended = run((0.99, 10), (0.955, 20), options=VadOptions(onset=0.98, offset=0.97))
+    assert ended.at == 9 * W
+
+
+def test_the_wait_ends_at_the_nearest_window():
+    for min_silence, windows in ((14.4 * W, 14), (14.6 * W, 15)):
+        *_, ended = run((0.99, 20), (0.1, 30), options=VadOptions(min_silence=min_silence / 16_000))
+        assert ended.known_at - ended.at == windows * W
+
+
 def test_a_short_dip_of_a_quiet_voice_is_no_end():
     options = VadOptions(min_silence=0.2)
     assert len(run((0.6, 20), (0.1, 2), (0.6, 20), options=options)) == 1

@@ -333,6 +333,37 @@ def test_the_first_update_waits_for_the_first_decision_and_not_for_a_chunk():
     assert first == (80, 0.8)
 
 
+class Told:
+    """A speech detector that says what it is told to, a window at a time."""
+
+    def __init__(self, *runs):
+        self._left = [p for p, n in runs for _ in range(n)]
+
+    def feed(self, samples):
+        said, self._left = self._left[: len(samples) // 512], self._left[len(samples) // 512 :]
+        return said
+
+    def finish(self):
+        return []
+
+
+@pytest.mark.parametrize(("dip", "decoded"), [(4, False), (8, True)])
+def test_a_dip_shorter_than_the_padding_starts_no_final_decode(monkeypatch, dip, decoded):
+    speculative, update = [], UtteranceDecoder.update
+
+    def noted(self, end, **more):
+        speculative.append(more.get("speculative", False))
+        update(self, end, **more)
+
+    monkeypatch.setattr(UtteranceDecoder, "update", noted)
+    unsure = Told((0.99, 60), (0.6, 8), (0.1, dip), (0.99, 30))
+    transcriber = StreamTranscriber(ENGINE, options("en", "es"), detector=unsure)
+    for piece in np.split(utterance([("hello", 0.5)] * 8)[: 512 * 100], 100):
+        transcriber.feed(piece)
+    assert speculative
+    assert any(speculative) == decoded
+
+
 def test_nothing_is_shown_before_the_language_of_an_utterance_is_known():
     _, events = run(utterance([*ENGLISH, *SPANISH]), options("en", "es"))
     onset = word_times([*ENGLISH, *SPANISH])[4].start
