@@ -22,8 +22,8 @@ from whisper_service.streaming.second_opinion import (
     speaks_against,
 )
 from whisper_service.streaming.session import (
+    DOUBTFUL,
     FRAGMENT,
-    FRAGMENT_PROBABILITY,
     LanguageSession,
     Proposal,
 )
@@ -220,9 +220,9 @@ def test_the_clearly_better_text_speaks_against_the_other():
 @pytest.mark.parametrize(
     ("probability", "late", "moved"),
     [
-        (FRAGMENT_PROBABILITY - 0.01, 0, True),
-        (FRAGMENT_PROBABILITY + 0.01, 0, False),  # a word that was understood
-        (FRAGMENT_PROBABILITY - 0.01, FRAGMENT, False),  # longer than a fragment
+        (DOUBTFUL - 0.01, 0, True),
+        (DOUBTFUL + 0.01, 0, False),  # a word that was understood
+        (DOUBTFUL - 0.01, FRAGMENT, False),  # longer than a fragment
     ],
 )
 def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late, moved):

@@ -11,10 +11,17 @@ from whisper_service.features import log_mel
 from whisper_service.lid import EVERYTHING
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.session import LanguageSession, average_logprob, confidence, spaced
+from whisper_service.streaming.session import (
+    CAUTION,
+    DOUBTFUL,
+    LanguageSession,
+    average_logprob,
+    confidence,
+    spaced,
+)
 from whisper_service.streaming.voicing import Voicing
 from whisper_service.testing import silence, utterance, word_times
-from whisper_service.types import SAMPLE_RATE, Word
+from whisper_service.types import FRAME, SAMPLE_RATE, Word
 
 SCRIPT = [("hello", 0.5), ("world", 0.5), ("please", 0.5), ("yes", 0.5), (None, 1.0)]
 TIMES = word_times(SCRIPT)
@@ -64,6 +71,37 @@ def test_what_is_committed_is_not_said_again():
     first = s.accept(proposal, frontier=TIMES[2].start, final=False)
     rest = s.accept(s.propose(window(), final=True), frontier=EVERYTHING, final=True)
     assert texts(first + rest) == ["hello", "world", "please", "yes"]
+
+
+def doubted(proposal, number):
+    """The same proposal, word ``number`` of which is doubtful."""
+    words = list(proposal.words)
+    words[number] = replace(words[number], probability=DOUBTFUL - 0.01)
+    return replace(proposal, words=tuple(words))
+
+
+@pytest.mark.parametrize(
+    ("behind", "expected"),
+    [(CAUTION - 2 * FRAME, ["hello"]), (CAUTION, ["hello", "world", "please"])],
+)
+def test_a_doubtful_word_near_the_end_of_its_language_waits(behind, expected):
+    s, heard = session(), window()
+    said = doubted(s.propose(heard, final=False), 1)
+    frontier = heard.sample(said.words[1].end) + behind
+    assert texts(s.accept(said, frontier=frontier, final=False)) == expected
+
+
+def test_a_doubtful_word_at_the_end_of_speech_does_not_wait():
+    s = session()
+    said = doubted(s.propose(window(), final=True), 3)
+    assert texts(s.accept(said, frontier=0, final=True)) == ["hello", "world", "please", "yes"]
+
+
+def test_no_doubtful_word_waits_where_the_language_is_given():
+    s = session()
+    said = doubted(s.propose(window(), final=False), 2)
+    words = s.accept(said, frontier=EVERYTHING, final=False)
+    assert texts(words) == ["hello", "world", "please"]
 
 
 def test_the_newest_half_second_is_not_committed():

@@ -29,7 +29,8 @@ SKIP = to_samples(1.0)  # speech that a decode may not jump over
 PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
 LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
 FRAGMENT = to_samples(0.25)  # before a change doubtful words so short are the next one's beginning
-FRAGMENT_PROBABILITY = 0.7  # below it a word is doubtful
+DOUBTFUL = 0.7  # probability below which a word is doubtful
+CAUTION = to_samples(0.3)  # a doubtful word is held so far before the end of its language
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
 
@@ -166,8 +167,10 @@ class LanguageSession:
     ) -> list[Word]:
         """Commit the leading words of ``proposal`` that lie before ``frontier`` (samples).
 
-        No word ends after ``until`` (samples), where another session begins. A word that has no
-        time left before it is not taken: the decoder went on behind the last thing it could hear.
+        A doubtful word near the frontier waits: it may be what this language makes of another one
+        that has begun there, before identification can have noticed. No word ends after ``until``
+        (samples), where another session begins. A word that has no time left before it is not
+        taken: the decoder went on behind the last thing it could hear.
         """
         window = proposal.window
         limit = window.encoded.frames
@@ -177,6 +180,8 @@ class LanguageSession:
         count = self._policy.commit(
             proposal.hypothesis, proposal.words, frontier_frame=limit, final=final
         )
+        if not final:
+            count = _before_doubt(proposal.words[:count], window.frame(frontier - CAUTION))
         following = [*proposal.words[1:], None]
         border = window.end if until is None else until
         words = [
@@ -215,7 +220,7 @@ class LanguageSession:
         end = point
         for word in reversed(proposal.words):
             start = max(proposal.window.sample(word.start), self.state.last_end)
-            doubtful = word.probability < FRAGMENT_PROBABILITY
+            doubtful = word.probability < DOUBTFUL
             if not doubtful or not point - FRAGMENT <= start <= end:
                 break
             end = start
@@ -303,6 +308,12 @@ class LanguageSession:
             return ()
         tokens = self._engine.tokenizer.encode(" " + prompt.strip())
         return tuple(tokens[-self._options.max_prompt_tokens :])
+
+
+def _before_doubt(words: Sequence[TimedWord], frame: int) -> int:
+    """Count the leading words up to the first doubtful one that ends after ``frame``."""
+    doubts = (i for i, w in enumerate(words) if w.end > frame and w.probability < DOUBTFUL)
+    return next(doubts, len(words))
 
 
 def confidence(words: Sequence[Word]) -> float:
