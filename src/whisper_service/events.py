@@ -95,7 +95,11 @@ class AudioSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
-    """Newest audio received less newest audio decided, in samples, after an update."""
+    """How far the text trails the speaker, in samples, after an update.
+
+    Newest audio received less newest audio decided, and what waits at the caller because work is
+    slower than speech, which only a stream with a clock knows.
+    """
 
     samples: int
     at: int

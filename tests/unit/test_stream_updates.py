@@ -86,6 +86,18 @@ def test_waiting_for_audio_is_not_falling_behind():
     assert transcriber.get_statistics()["updates_widened"] == 0
 
 
+def test_what_piles_up_because_work_is_slow_is_lag_too():
+    def lags(seconds):
+        clock = ManualClock()
+        engine, opts = Watched(clock, seconds), options("en", mode="live")
+        transcriber, events = watched(engine, opts, ENGLISH, clock=clock)
+        return transcriber.pace.behind, [e.samples for e in events if isinstance(e, Lag)]
+
+    behind, slow = lags(3.0)
+    assert behind > 2.0
+    assert slow[-1] > max(lags(0.0)[1]) + to_samples(2.0)
+
+
 def test_lag_is_told_when_nothing_is_said_too():
     """All audio comes at once: when speech ends, there is more behind it."""
     _, events = run(utterance([*ENGLISH, (None, 2.0)]), options("en"))

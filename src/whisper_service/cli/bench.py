@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 [bold]Examples[/bold]
-whisper-service bench --quick                       [dim]# a minute or two[/dim]
+whisper-service bench --quick                       [dim]# a few minutes[/dim]
 whisper-service bench --json bench.json --chart bench.svg
 whisper-service bench --model demo --only parts     [dim]# the parts alone[/dim]
 """

@@ -147,7 +147,7 @@ Offline: TypeAlias = Annotated[
     typer.Option(
         "--offline",
         metavar="",
-        help="Decode each utterance once and whole: most accurate. Default for files.",
+        help="Decode each utterance once and whole: least work. Default for files.",
         rich_help_panel=_DECODING,
     ),
 ]
@@ -155,7 +155,8 @@ Context: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="auto|full|SECONDS",
-        help="Encoder input: as long as the speech, 30 s as in the original, or SECONDS.",
+        help="Encoder input. auto: as long as the speech where the model was trained for it, "
+        "else 30 s; full: 30 s; SECONDS: at least so much.",
         rich_help_panel=_DECODING,
     ),
 ]
@@ -238,8 +239,8 @@ Quiet: TypeAlias = Annotated[
 Rate: TypeAlias = Annotated[
     int | None,
     typer.Option(
-        min=1000,
-        max=768_000,
+        min=8000,
+        max=192_000,
         metavar="HZ",
         help="Sample rate of raw PCM, on stdin or in a file (a container says it itself).",
         rich_help_panel=_INPUT,

@@ -39,6 +39,7 @@ from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.text.languages import resolve_language
 from whisper_service.types import (
     FRAME,
+    SAMPLE_RATE,
     AudioAccount,
     FloatArray,
     LanguagePolicy,
@@ -321,7 +322,8 @@ class StreamTranscriber:
     def _emit_lag(self) -> None:
         received = self.front.received
         decided = self.utterances.running.decided if self.utterances.is_open else self._now
-        self._emit(Lag(samples=received - decided, at=received))
+        waiting = round(self.pace.behind * SAMPLE_RATE)
+        self._emit(Lag(samples=received - decided + waiting, at=received))
 
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []
