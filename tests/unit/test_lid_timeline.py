@@ -55,10 +55,23 @@ def test_the_least_probability_within_bounds(short):
     assert short.least(0, 0, 1600 * 2) == 0.0, "no frame is left there"
 
 
-def test_since_when_no_allowed_language_is_heard(short):
-    for i, other in enumerate([0.9, 0.1, 0.8, 0.7]):
-        short.add(1600 * i, np.array([1 - other, other]))
-    assert short.other_since(0) == 1600 * 2
-    assert short.other_since(1600 * 3) == 1600 * 3
-    short.add(6400, np.array([0.9, 0.1]))
-    assert short.other_since(0) is None
+def since(*heard, at=0):
+    """Number of the frame since which no allowed language was heard, of frames 0.1 s apart."""
+    timeline = LanguageTimeline()
+    for i, other in enumerate(heard):
+        timeline.add(1600 * i, np.array([1 - other, other]))
+    found = timeline.other_since(at * 1600)
+    return None if found is None else found // 1600
+
+
+def test_since_when_no_allowed_language_is_heard():
+    allowed, other = [0.1] * 10, [0.9] * 4
+    assert since(*other, *allowed, *other) == 14
+    assert since(*other, *allowed, *other, at=16) == 16
+    assert since(*other, *allowed) is None
+
+
+def test_a_word_that_sounds_like_an_allowed_language_ends_no_stretch_of_another():
+    word, other = [0.1] * 8, [0.9] * 4
+    assert since(0.1, *other, *word, *other) == 1
+    assert since(*other, *word) == 0

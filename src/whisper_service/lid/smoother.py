@@ -26,7 +26,8 @@ NESTED_LIMIT = 0.6
 """Nats that one hop may add to a growing span: what a sliding frame at its cap counts for."""
 
 LAG_FRAMES = 20
-"""Frames that later evidence may still re-decide: 2 s at 10 Hz, longer than a change takes."""
+"""Frames that later evidence may still re-decide: 2 s at 10 Hz, longer than a change takes. More
+where a change must hold longer."""
 
 PAUSE_ODDS = 20.0
 """Odds of the language so far against each other one after a pause: sure evidence of another
@@ -93,6 +94,8 @@ class LanguageSmoother:
     ) -> None:
         self._options = options
         self._half = options.median // 2
+        dwell = max(options.min_dwell_frames, math.ceil(options.min_dwell / options.hop) + 1)
+        self._lag = max(LAG_FRAMES, dwell + 1)
         given = np.full(n_states, 1.0) if shares is None else np.asarray(shares, np.float64)
         self.shares: Vector = given / given.sum()
         self.state = SmootherState(before=self.shares)
@@ -152,7 +155,7 @@ class LanguageSmoother:
                 posterior=self.shares,
             )
         )
-        if len(state.frames) > LAG_FRAMES:
+        if len(state.frames) > self._lag:
             state.before = state.frames.popleft().posterior
         for index in range(max(0, len(state.frames) - 1 - self._half), len(state.frames)):
             self._filter(index)

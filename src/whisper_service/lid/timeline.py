@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_service.types import FloatArray
+from whisper_service.types import FloatArray, to_samples
 
 FRAMES = 6000
 """Frames kept: ten minutes of speech at 10 Hz, 0.2 MB with six columns, 2.4 MB with a hundred."""
 
 MOSTLY = 0.5
 """Share of a frame beyond which it is in none of the allowed languages."""
+
+DIP = to_samples(1.0)
+"""A name or a word that sounds like an allowed language ends no stretch of another one."""
 
 
 class LanguageTimeline:
@@ -56,13 +59,16 @@ class LanguageTimeline:
     def other_since(self, at: int) -> int | None:
         """Centre of the first of the newest frames, none before ``at``, in no allowed language.
 
-        ``None`` if the newest frame is in an allowed one.
+        Frames in an allowed one over less than :data:`DIP` end no such stretch. ``None`` if the
+        newest frames are in an allowed one for longer.
         """
-        since = None
+        since = newest = None
         for centre, probabilities in self._newest_first():
-            if centre < at or probabilities[-1] <= MOSTLY:
+            newest = centre if newest is None else newest
+            if centre < at or newest - centre >= DIP:
                 break
-            since = centre
+            if probabilities[-1] > MOSTLY:
+                since = newest = centre
         return since
 
     def least(self, column: int, start: int, end: int) -> float:

@@ -108,7 +108,7 @@ class LanguageTracker:
         self._apply(policy, languages)
         state.language = self._column(current)
         state.locked, state.confirmed, state.contest = False, policy == "forced", None
-        state.first_centre = None
+        state.first_centre = None if state.newest is None else -1  # not the utterance's first
         state.strong = Strong()
         for columns in (state.heard, state.timeline):
             columns.clear()  # of the languages before
@@ -193,7 +193,7 @@ class LanguageTracker:
         self._smoother.feed(
             log_evidence(probabilities, seconds),
             at=frame.centre,
-            weight=self._hop / self._independent if 0 < step <= self._hop else 1.0,
+            weight=min(1.0, self._hop / self._independent) if 0 < step <= self._hop else 1.0,
             nested=step == 0,
         )
         state.heard.append(int(np.argmax(probabilities)))

@@ -21,6 +21,9 @@ LEAST_BUDGET = 8
 MOST_BUDGET = 224
 """Half of Whisper's 448 positions, as openai/whisper's ``DecodingOptions.sample_len``."""
 
+ROOM = 443
+"""Whisper's positions less five special tokens, for prompt, prefix and new tokens together."""
+
 LONGEST_PERIOD = 20
 """Tokens of the longest n-gram looked for: about one sentence."""
 
@@ -30,6 +33,16 @@ _Item = TypeVar("_Item", bound=Hashable)
 def token_budget(seconds: float, max_tokens_per_second: float) -> int:
     """Count the new tokens that ``seconds`` of speech may give before decoding is stopped."""
     return min(MOST_BUDGET, max(LEAST_BUDGET, ceil(seconds * max_tokens_per_second)))
+
+
+def fitting(prompt: Sequence[int], *, prefix: int, budget: int) -> tuple[tuple[int, ...], int]:
+    """The newest part of ``prompt`` and the new tokens, at most ``budget``, that there is room for.
+
+    The prompt gives way first: ``prefix`` tokens have been committed, and speech waits.
+    """
+    budget = max(1, min(budget, ROOM - prefix))
+    left = max(0, ROOM - prefix - budget)
+    return tuple(prompt[max(0, len(prompt) - left) :]), budget
 
 
 def repetition_start(items: Sequence[_Item]) -> int | None:

@@ -66,7 +66,7 @@ def check_options(engine: Engine, options: StreamOptions) -> None:
         for item in ranges:
             item.check(getattr(part, item.name))
     _check_choice("mode", options.mode, get_args(Mode))
-    _check_choice("language policy", language.policy, get_args(LanguagePolicy))
+    check_policy(language.policy)
     _check_choice("policy", decode.policy, get_args(CommitPolicyName))
     if options.max_context >= options.hard_context:
         raise InvalidOptionError("max_context must be below hard_context")
@@ -77,6 +77,11 @@ def check_options(engine: Engine, options: StreamOptions) -> None:
     check_languages(engine, language.languages)
     if language.policy == "forced" and len(language.languages) != 1:
         raise InvalidOptionError("the policy 'forced' needs exactly one language")
+
+
+def check_policy(policy: str) -> None:
+    """Refuse what is no language policy."""
+    _check_choice("language policy", policy, get_args(LanguagePolicy))
 
 
 def check_languages(engine: Engine, languages: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from whisper_service.engine.base import DecodeRequest, Engine, Hypothesis
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.policy import TimedWord, commit_policy, stop_frame, timed_words
 from whisper_service.policy.guards import (
+    fitting,
     is_compressible,
     is_no_speech,
     rewind_start,
@@ -150,15 +151,18 @@ class LanguageSession:
         options = self._options
         margin = options.preview_threshold if preview else options.frame_threshold
         seconds = (window.sample(content) - self.state.last_end) / SAMPLE_RATE
+        prefix = tuple(t for w in self.state.committed for t in w.tokens)
+        budget = token_budget(seconds, options.max_tokens_per_second)
+        prompt, budget = fitting(self._prompt, prefix=len(prefix), budget=budget)
         return DecodeRequest(
             encoded=window.encoded,
             language=language or self.language,
             task=self._options.task,
-            prompt=self._prompt,
-            prefix=tuple(t for w in self.state.committed for t in w.tokens),
+            prompt=prompt,
+            prefix=prefix,
             span=(0, content) if until is not None else None,
             stop_frame=None if final else max(1, stop_frame(content, margin)),
-            max_new_tokens=token_budget(seconds, self._options.max_tokens_per_second),
+            max_new_tokens=budget,
             beam_size=self._options.beam_size,
         )
 

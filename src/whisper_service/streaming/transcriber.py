@@ -23,7 +23,7 @@ from whisper_service.events import (
 from whisper_service.lid import LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.account import Account
-from whisper_service.streaming.checks import check_languages, check_options
+from whisper_service.streaming.checks import check_languages, check_options, check_policy
 from whisper_service.streaming.encodings import Encodings
 from whisper_service.streaming.front_end import (
     MEL_LOOKAHEAD,
@@ -212,6 +212,7 @@ class StreamTranscriber:
 
         """
         codes = tuple(resolve_language(name) for name in languages)
+        check_policy(policy)
         check_languages(self.engine, codes)
         self.tracker.set_policy(policy, codes)
 
@@ -256,9 +257,10 @@ class StreamTranscriber:
 
     def _update_when_due(self) -> None:
         ready = self.front.ready_end(self._now)
+        if self.utterances.is_full(ready) and ready > self._updated_to:
+            self._update(ready)
+            return
         if self.options.mode == "offline":
-            if self.utterances.is_full(ready):
-                self._update(ready)
             return
         quiet_since = self._segmenter.stopping_since
         if quiet_since is not None:

@@ -124,7 +124,7 @@ class UtteranceDecoder:
             proposal = self._propose(session, end, final=final or speculative)
             rest = self._commit(session, proposal, final=final)
             for _ in range(SKIPS if final else 0):
-                if not rest.words:
+                if not rest.words or end - self.running.decided < FRAME:
                     break
                 rest = self._take_up(end)
         state.final_proposal = rest if speculative else None
@@ -170,9 +170,8 @@ class UtteranceDecoder:
         if not final and not self.is_full(end):
             return
         self._finish_before_other(end)
-        state, session = self.running, self.running.session
-        said = session is not None and bool(session.state.committed)
-        start = session.state.last_end if session is not None and said else state.start
+        state = self.running
+        start = state.unsaid
         point = end if final else self.running.voicing.quietest(start, end)
         self._finish_segment()
         self._emit(AudioSkipped(start=start, end=point, reason="other_language"))
@@ -192,7 +191,9 @@ class UtteranceDecoder:
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
         if state.session is None or state.session.language != language:
-            self._start_session(language, start=state.start, decided_at=decided_at)
+            start = state.unsaid
+            self._finish_segment()  # of a language that the policy allows no more
+            self._start_session(language, start=start, decided_at=decided_at, after=start)
         assert state.session is not None
         return state.session
 
@@ -312,10 +313,9 @@ class UtteranceDecoder:
             session = self._session(proposal.language, decided_at=proposal.window.end)
         self._announce()
         if final and session.judged_silent(proposal):
-            self._emit(
-                AudioSkipped(start=session.start, end=proposal.window.end, reason="no_speech")
-            )
-            words = list[Word]()
+            start = self.running.unsaid
+            self._emit(AudioSkipped(start=start, end=proposal.window.end, reason="no_speech"))
+            words, proposal = list[Word](), proposal.until(0)
         else:
             sure = proposal.until(session.before_skip(proposal, self.running.voicing))
             words = session.accept(sure, frontier=self._language_frontier(), final=final)

@@ -29,4 +29,11 @@ class UtteranceState:
     @property
     def decided(self) -> int:
         """Up to which sample the text is committed."""
-        return self.session.state.last_end if self.session else self.speech
+        return self.session.state.last_end if self.session else max(self.speech, self.start)
+
+    @property
+    def unsaid(self) -> int:
+        """Where the audio begins of which nothing has been committed."""
+        if self.session is None:
+            return self.start
+        return self.session.start if self.session.untouched else self.session.state.last_end

@@ -1,0 +1,65 @@
+"""The language policy changed in the middle of an utterance."""
+
+import pytest
+
+from streams import committed, finals, options, run, stream
+from whisper_service.errors import InvalidOptionError
+from whisper_service.events import LanguageSwitched
+from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
+from whisper_service.types import to_samples
+
+PAIR = [("hello", 0.5), ("world", 0.5)]
+SPANISH = [("hola", 0.5), ("mundo", 0.5), ("gracias", 0.5), ("buenos", 0.5)]
+
+
+class Bilingual(ScriptedEngine):
+    """Reads every word in every language."""
+
+    def decode(self, requests):
+        truth = self._language
+        self._language = dict.fromkeys(truth, requests[0].language)
+        said = super().decode(requests)
+        self._language = truth
+        return said
+
+
+def forced_into_spanish(transcriber, *, before):
+    events = transcriber.feed(utterance([(None, 0.7), *PAIR * before]))
+    first = committed(events)
+    transcriber.set_language_policy("forced", ["es"])
+    events += transcriber.feed(utterance([*SPANISH, (None, 1.2)]))
+    return first, events + transcriber.finish()
+
+
+def test_after_any_time_in_one_breath_another_language_may_be_forced():
+    _, events = forced_into_spanish(stream(options("en", "es")), before=22)
+    assert finals(events)[-1].language == "es"
+
+
+def test_what_has_been_committed_is_not_said_again_in_the_language_that_is_forced():
+    transcriber = StreamTranscriber(Bilingual(), options("en", "es"), detector=EnergyVad())
+    first, events = forced_into_spanish(transcriber, before=4)
+    segments = finals(events)
+    assert [s.language for s in segments] == ["en", "es"]
+    assert segments[0].text.strip() == first.strip()
+    assert committed(events).split().count("hello") == 4
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert switched.at >= segments[0].words[-1].end
+
+
+def test_a_policy_with_more_languages_keeps_the_place_of_a_change():
+    script = [(None, 0.7), *PAIR * 4, *SPANISH * 2, (None, 1.2)]
+    samples, cut = utterance(script), to_samples(5.1)
+    _, plain = run(samples, options("en", "es"))
+    transcriber = stream(options("en", "es"))
+    events = transcriber.feed(samples[:cut])
+    transcriber.set_language_policy("code_switch", ["en", "es", "fr"])
+    events += transcriber.feed(samples[cut:]) + transcriber.finish()
+    assert committed(events) == committed(plain)
+    assert committed(events).split()[:8] == ["hello", "world"] * 4
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(InvalidOptionError, match="language policy is 'Forced'"):
+        stream(options("en", "es")).set_language_policy("Forced", ["en"])
