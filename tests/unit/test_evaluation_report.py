@@ -12,7 +12,7 @@ from whisper_service.config import StreamOptions
 from whisper_service.errors import InvalidOptionError
 from whisper_service.evaluation import baselines
 from whisper_service.evaluation.corpus import SpokenWord
-from whisper_service.evaluation.goals import figures
+from whisper_service.evaluation.goals import LONG, figures
 from whisper_service.evaluation.harness import run_system, stream_recording, timeline
 from whisper_service.evaluation.manifest import load_manifest
 from whisper_service.evaluation.page import html_page
@@ -130,6 +130,15 @@ def test_the_tables_hold_every_system(result):
     assert "one fixed language" in text
     assert "| en |" in text.replace("switches-pause | ", "")
     assert json.loads(json.dumps(report_of(result)))
+
+
+def test_ten_hours_run_by_themselves_are_a_suite_and_a_goal(result):
+    report = report_of(result)
+    ours = report["results"]["switches-pause"]["whisper-service"]
+    report["results"][LONG] = {"whisper-service": {**ours, "false_switches": 3}}
+    text = markdown(report)
+    assert f"| 13 | {LONG} | false switches in ten hours | 3 | ≤ 0 | **no** |" in text
+    assert f"### {LONG}" in text
 
 
 class Balance(HTMLParser):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from whisper_service.evaluation.goals import GOALS, LESS_WRONG_TIME, Goal, less_wrong_time
+from whisper_service.evaluation.goals import GOALS, LESS_WRONG_TIME, LONG, Goal, less_wrong_time
 from whisper_service.evaluation.suites import SUITES, SWITCHED
 
 Report: TypeAlias = dict[str, Any]
@@ -96,7 +96,7 @@ def markdown(report: Report) -> str:
     """Facts, goals and all tables."""
     facts = [f"- {name}: {text}" for name, text in report["facts"].items()]
     parts = ["\n".join(facts), "### Goals\n\n" + goals_table(report)]
-    suites = [s for s in (*SUITES, "manifest") if s in report["results"]]
+    suites = [s for s in (*SUITES, LONG, "manifest") if s in report["results"]]
     parts += [f"### {suite}\n\n{suite_table(report, suite)}" for suite in suites]
     parts.append("### Error rates by language\n\n" + languages_table(report))
     if calibration := calibration_table(report):
