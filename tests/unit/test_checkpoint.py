@@ -287,7 +287,6 @@ def quantize(folder):
         (config(decoder_layers=4), "lacks the tensor model.decoder.layers.3"),
         (drop_tensor("model.encoder.layer_norm.weight"), "lacks the tensor model.encoder.layer_"),
         (config(tie_word_embeddings=False), "lacks the tensor proj_out.weight"),
-        (config(alignment_heads=[[7, 0]]), r"names alignment head \(7, 0\)"),
         (truncate(60_000), "is incomplete or damaged .* fetch it again"),
         (truncate(100), "is incomplete or damaged"),
         (truncate(0), "is incomplete or damaged"),
@@ -331,3 +330,11 @@ def test_no_folder_and_no_folder_at_all(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"x")
     with pytest.raises(ModelFormatError, match="is a file; a model is a Hugging Face folder"):
         load_checkpoint(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("heads", [[[7, 0]], [[0, 0], [25, 6]]])
+def test_heads_of_a_distilled_checkpoints_teacher_are_not_taken(built, tmp_path, heads):
+    copy = shutil.copytree(built["stock"], tmp_path / "copy")
+    default = load_checkpoint(copy).generation.alignment_heads
+    config(alignment_heads=heads)(copy)
+    assert load_checkpoint(copy).generation.alignment_heads == default

@@ -289,3 +289,21 @@ def test_threads():
     assert failures == []
     assert statistics["hits"] + statistics["misses"] == 2000
     assert statistics["bytes"] == 16 * statistics["size"] == 16 * len(cache)
+
+
+class Growing:
+    """An output to which a decode adds keys and values."""
+
+    nbytes = 100
+
+
+def test_outputs_that_grow_are_weighed_again():
+    cache, outputs = EncoderCache(max_size=8, max_bytes=400), [Growing() for _ in range(3)]
+    for i, each in enumerate(outputs):
+        cache.put_key(i, each)
+    outputs[1].nbytes = 150
+    assert cache.get_statistics()["bytes"] == 350
+    outputs[2].nbytes = 300
+    assert cache.get_key(2) is outputs[2]
+    assert cache.get_statistics()["bytes"] == 300
+    assert cache.get_statistics()["evictions"] == 2

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from checkpoints import LAYOUTS
+from checkpoints import build as build_checkpoint
 from whisper_service.engine import load, openvino_cache
 from whisper_service.engine.graph import indices, model, parameter
 from whisper_service.engine.openvino_cache import GraphCache, cache_key, default_cache_dir
@@ -146,3 +148,20 @@ def test_only_code_pages_of_openvino_are_given_back(monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: maps)
     assert runtime._code_of("libopenvino") == [(0x1000, 0x3000)]
+
+
+def test_other_special_tokens_are_other_graphs(tmp_path: Path) -> None:
+    """The decoder's graph holds their ids."""
+    folder = build_checkpoint(LAYOUTS["dynamic"], tmp_path / "model")
+    cache = tmp_path / "graphs"
+    load.load_engine(folder, cache_dir=cache)
+    before = {file.name.split("-")[0] for file in cache.glob("*.blob")}
+    file = folder / "tokenizer.json"
+    swapped = (
+        file.read_text().replace("<|nospeech|>", "<|?|>").replace("<|startoflm|>", "<|nospeech|>")
+    )
+    file.write_text(swapped.replace("<|?|>", "<|startoflm|>"))
+    load.load_engine(folder, cache_dir=cache)
+    after = {file.name.split("-")[0] for file in cache.glob("*.blob")}
+    assert len(before) == 1
+    assert len(after) == 2

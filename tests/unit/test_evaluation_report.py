@@ -21,6 +21,9 @@ from whisper_service.evaluation.report import goal_rows, markdown, shown
 from whisper_service.evaluation.store import RecordingStore
 from whisper_service.evaluation.suites import Plan, Recordings, build
 from whisper_service.evaluation.synthesizer import SynthesizerError
+from whisper_service.features import log_mel
+from whisper_service.lid import LidSpan
+from whisper_service.streaming.encodings import Window
 from whisper_service.testing import EnergyVad, silence, tone
 from whisper_service.testing.tones import VOCABULARY
 
@@ -73,6 +76,20 @@ def test_other_ways_to_follow_the_language_do_not_look_closer():
     makers = [system.make(ENGINE, StreamOptions()) for system in baselines.BASELINES[1:]]
     assert [stream.tracker.looks_twice for stream in makers] == [False, False]
     assert baselines.PRODUCT.make(ENGINE, StreamOptions()).tracker.looks_twice
+
+
+def test_a_frame_of_the_old_way_is_the_tenth_of_a_second_that_was_heard(monkeypatch):
+    heard = []
+
+    def padded(self, start, end):
+        heard.append((start, end))
+        return Window(start, end, ENGINE.encode([log_mel(silence(1.0))])[0])
+
+    monkeypatch.setattr(baselines.OldEncodings, "padded", padded)
+    old = baselines.OldEncodings.__new__(baselines.OldEncodings)
+    old._engine = ENGINE
+    (frame,) = old.own_frames([LidSpan(start=17_600, end=33_600)])
+    assert [(frame.start, frame.end)] == heard == [(32_000, 33_600)]
 
 
 @pytest.mark.parametrize(("most", "count"), [(np.inf, 3), (1.0, 1), (0.0, 1), (11.0, 2)])

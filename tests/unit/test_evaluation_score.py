@@ -1,5 +1,7 @@
 """Scores on hand-made runs whose right answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from whisper_service.evaluation.corpus import SpokenWord
 from whisper_service.evaluation.goals import GOALS, figures, less_wrong_time
 from whisper_service.evaluation.recording import Recording, reference_tokens, stretches
 from whisper_service.evaluation.replay import Replay, Timed
-from whisper_service.evaluation.score import Tally, coverage, hypothesis, score
+from whisper_service.evaluation.score import Tally, coverage, final_lags, hypothesis, score
 from whisper_service.evaluation.switching import Stretch
 from whisper_service.events import (
     AudioSkipped,
@@ -291,3 +293,32 @@ def test_calibration_of_honest_and_boastful_confidences():
     assert expected_error([]) is None
     table = reliability([*honest, *boastful, (1.0, True)])
     assert [(b.low, b.words) for b in table] == [(0.7, 4), (0.9, 5)]
+
+
+def test_an_inserted_word_of_two_characters_is_no_change():
+    chinese = [spoken("色", 1.5, 1.7, "zh"), spoken("的", 1.7, 1.9, "zh")]
+    words = [spoken("we", 1.0, 1.4, "en"), *chinese, spoken("said", 2.0, 2.5, "en")]
+    assert recording(words, inserted=chinese).switches == []
+
+
+def finals_at(*found):
+    """Lags of finals ``(segment's start, end, available)`` after speech at 1-2 and 3-4 s."""
+    events = [
+        (Final(segment=segment([word("x", start, end, "en")])), when, when)
+        for start, end, when in found
+    ]
+    return [lag / SECOND for lag in final_lags(TRUTH, run(events, []))]
+
+
+def test_a_late_final_is_a_late_final():
+    assert finals_at((1.0, 2.0, 3.8), (3.0, 4.0, 4.6)) == pytest.approx([1.3, 0.1])
+
+
+def test_the_final_of_a_segment_before_the_last_words_is_not_theirs():
+    assert finals_at((1.0, 1.4, 2.05), (1.4, 2.0, 2.9)) == pytest.approx([0.4])
+
+
+def test_a_sentence_of_which_nothing_was_written_has_no_laal():
+    accuracy = replace(TRUTH, suite="accuracy")
+    assert score(accuracy, run([], [])).laals == []
+    assert len(score(accuracy, two_languages()).laals) == 1

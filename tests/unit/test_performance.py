@@ -395,3 +395,33 @@ def test_two_threads_that_are_due_write_one_log(clock, caplog):
 def test_log_interval_must_be_possible():
     with pytest.raises(InvalidOptionError, match="cannot log every"):
         PerformanceMetrics().log_every(-1)
+
+
+def test_switching_metrics_between_start_and_stop_is_no_error():
+    metrics = PerformanceMetrics(enabled=False)
+    token = metrics.start_timer("a")
+    metrics.enabled = True
+    assert metrics.stop_timer(token) == 0.0
+    metrics.start_timer("a")
+    metrics.enabled = False
+    assert metrics.stop_timer("a") == 0.0
+    metrics.enabled = True
+    with pytest.raises(InvalidOptionError, match="call start_timer"):
+        metrics.stop_timer("a")
+    assert metrics.get_statistics() == {}
+
+
+def test_a_reset_during_a_first_measurement_loses_that_one_at_most(monkeypatch):
+    metrics = PerformanceMetrics()
+    stage = PerformanceMetrics._stage
+
+    def once(self, name):
+        monkeypatch.setattr(PerformanceMetrics, "_stage", stage)
+        self.reset()
+        return stage(self, name)
+
+    monkeypatch.setattr(PerformanceMetrics, "_stage", once)
+    for _ in range(5):
+        with metrics.measure("a"):
+            pass
+    assert metrics.get_statistics()["a"]["count"] >= 4

@@ -196,6 +196,8 @@ class EncoderCache:
         ``size / capacity``, both from 0 to 1.
         """
         with self._lock:
+            for key in self._entries:
+                self._weigh(key)
             counts, size = self._counts, len(self._entries)
             needs = counts.hits + counts.misses
             return {
@@ -233,7 +235,16 @@ class EncoderCache:
             return None
         self._counts.hits += needs
         self._entries.move_to_end(key)
+        self._weigh(key)
+        self._shrink()
         return entry[0]
+
+    def _weigh(self, key: Hashable) -> None:
+        """Measure an output again: a decode adds keys and values to the encoding it was given."""
+        output, before = self._entries[key]
+        size = _nbytes(output)
+        self._entries[key] = (output, size)
+        self._bytes += size - before
 
     def _put(self, key: Hashable, output: Any, *, size: int) -> None:
         replaced = self._entries.pop(key, None)
@@ -243,6 +254,9 @@ class EncoderCache:
             return
         self._entries[key] = (output, size)
         self._bytes += size
+        self._shrink()
+
+    def _shrink(self) -> None:
         while self._is_over():
             _, (_, oldest) = self._entries.popitem(last=False)
             self._bytes -= oldest

@@ -68,7 +68,8 @@ def load_engine(
     if threads is None:
         threads = min(MAX_THREADS * workers, physical_cores())
     folder = (Path(cache_dir) if cache_dir else default_cache_dir()) if cache else None
-    key = cache_key([checkpoint.fingerprint, precision.name]) if folder else ""
+    built_from = (checkpoint.fingerprint, repr(checkpoint.config), repr(checkpoint.generation))
+    key = cache_key([*built_from, precision.name]) if folder else ""
     padded = _padded(checkpoint, context)
     full = padded == checkpoint.config.max_source_positions
     compiler = _Compiler(GraphCache(folder, key), precision, threads, workers, full)

@@ -133,7 +133,7 @@ class OldEncodings(Encodings):
         heard: FloatArray = self._engine.language_probabilities(
             [Span(window.encoded, 0, max(window.encoded.frames, frames))]
         )[0]
-        return LidFrame(start=span.start, end=span.end, probabilities=heard)
+        return LidFrame(start=start, end=span.end, probabilities=heard)
 
 
 def with_parts(tracker: type[LanguageTracker], encodings: type[Encodings] = Encodings) -> Make:

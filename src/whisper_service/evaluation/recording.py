@@ -38,8 +38,8 @@ class Recording:
 
         A language is spoken until the next change, or until the recording ends.
         """
-        words = {(w.start, w.end) for w in self.inserted}
-        spoken = [s for s in self.speech if (s.start, s.end) not in words]
+        starts = {w.start for w in self.inserted}  # of stretches: a Chinese word is several of them
+        spoken = [s for s in self.speech if s.start not in starts]
         changes = [b for a, b in itertools.pairwise(spoken) if a.language != b.language]
         old = [a for a, b in itertools.pairwise(spoken) if a.language != b.language]
         ends = [*(s.start for s in changes[1:]), len(self.samples)]

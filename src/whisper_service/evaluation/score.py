@@ -45,6 +45,7 @@ from whisper_service.types import Segment, Word, to_samples
 
 NEAR = to_samples(1.0)  # around a change
 PAUSE = to_samples(0.5)  # the VAD's silence wait; a shorter pause ends no utterance
+LAST_WORDS = to_samples(0.5)  # a segment that ends so long before an end of speech may be its last
 COVERED = 0.5  # share of an inserted word that committed words must overlap
 
 
@@ -164,24 +165,24 @@ def speech_intervals(run: Replay, length: int) -> list[tuple[int, int]]:
 
 
 def final_lags(recording: Recording, run: Replay) -> list[int]:
-    """From each true end of speech to the final text, less the VAD's silence wait.
+    """From each true end of speech to its final text, less the VAD's silence wait.
 
-    Only ends that a pause longer than the wait follows; computation counts.
+    Only ends that a pause longer than the wait follows; computation counts. A final belongs to the
+    end that its segment overlaps; an end without one, because nothing was written, has no lag.
     """
     ends = [
-        (a.end, b.start)
+        a
         for a, b in itertools.pairwise(recording.speech)
         if b.start - a.end > PAUSE + to_samples(0.15)
     ]
     if recording.speech and len(recording.samples) - recording.speech[-1].end > PAUSE:
-        ends.append((recording.speech[-1].end, len(recording.samples) + 1))
+        ends.append(recording.speech[-1])
     finals = [(t, t.event.segment) for t in run.events if isinstance(t.event, Final)]
     lags = []
-    for end, following in ends:
-        late = following + PAUSE
-        found = [t for t, s in finals if end < t.heard <= late and s.end <= late]
-        if found:
-            lags.append(found[0].available - end - PAUSE)
+    for said in ends:
+        near = said.end - LAST_WORDS
+        found = [t for t, s in finals if s.start < said.end and s.end > near and t.heard > said.end]
+        lags += [found[0].available - said.end - PAUSE] if found else []
     return lags
 
 
@@ -234,7 +235,7 @@ def _score_words(tally: Tally, recording: Recording, run: Replay) -> None:
         if recording.suite == "accuracy":
             start, end = recording.speech[0].start, recording.speech[-1].end
             delays = [w.heard - start for w in words]
-            tally.laals = [laal(delays, source=end - start, reference=len(truth))]
+            tally.laals = [laal(delays, source=end - start, reference=len(truth))] if delays else []
 
 
 def by_language(

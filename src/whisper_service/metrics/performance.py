@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from contextlib import suppress
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -78,10 +79,11 @@ _OFF = _Off()
 class Token:
     """A timer started by hand; it ends once, in any thread."""
 
-    __slots__ = ("name", "started", "thread")
+    __slots__ = ("counted", "name", "started", "thread")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, counted: bool) -> None:
         self.name = name
+        self.counted = counted  # whether metrics were switched on at its start
         self.thread = threading.get_ident()
         self.started = perf_counter()
 
@@ -127,20 +129,25 @@ class PerformanceMetrics:
 
     def start_timer(self, name: str) -> Token:
         """Start timing ``name``; end it with :meth:`stop_timer`."""
-        token = Token(name)
-        if self.enabled:
+        token = Token(name, counted=self.enabled)
+        if token.counted:
             with self._lock:
                 self._tokens.setdefault((name, token.thread), []).append(token)
         return token
 
     def stop_timer(self, name_or_token: str | Token) -> float:
-        """End a timer and return its milliseconds (0.0 while metrics are switched off).
+        """End a timer and return its milliseconds.
 
-        A name means the newest timer of that name started by this thread.
-        Raises ``InvalidOptionError`` when no such timer is running.
+        0.0 while metrics are switched off, or if they were when it was started. A name means the
+        newest timer of that name started by this thread. Raises ``InvalidOptionError`` when no such
+        timer is running.
         """
         now = perf_counter()
+        if isinstance(name_or_token, Token) and not name_or_token.counted:
+            return 0.0
         if not self.enabled:
+            with suppress(InvalidOptionError):
+                self._take(name_or_token)
             return 0.0
         token = self._take(name_or_token)
         elapsed = (now - token.started) * MS
@@ -235,10 +242,9 @@ class PerformanceMetrics:
             self._set_log_at(perf_counter() + self._log_every if seconds else math.inf)
 
     def _new_timer(self, name: str) -> Timer:
-        stage = self._stage(name)
         with self._lock:
             free = self._free.setdefault(name, [])
-        return Timer(stage, free)
+        return Timer(self._stage(name), free)  # after a reset in between, a stage that lives
 
     def _stage(self, name: str) -> Stage:
         with self._lock:

@@ -8,6 +8,7 @@ do not.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from whisper_service.errors import ModelFormatError
 from whisper_service.types import Task
 
 Json = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
 
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 
@@ -130,19 +133,20 @@ def _ids(values: Json, key: str) -> tuple[int, ...]:
 
 
 def _alignment_heads(values: Json) -> Iterator[tuple[int, int]]:
-    """Heads that follow the audio; by default the second half (openai/whisper model.py)."""
+    """Heads that follow the audio; by default the second half (openai/whisper model.py).
+
+    A distilled checkpoint may name those of its teacher, whose decoder is deeper: none of them is
+    known to follow the audio here, so the default is taken.
+    """
     layers, heads = values["decoder_layers"], values["decoder_attention_heads"]
-    stated = values.get("alignment_heads")
-    if not stated:
+    stated = [(int(layer), int(head)) for layer, head in values.get("alignment_heads") or ()]
+    known = all(0 <= layer < layers and 0 <= head < heads for layer, head in stated)
+    if not known:
+        log.info("alignment_heads are of another decoder; those of the second half are taken")
+    if stated and known:
+        yield from stated
+    else:
         yield from ((i, h) for i in range(layers // 2, layers) for h in range(heads))
-        return
-    for layer, head in stated:
-        if not (0 <= layer < layers and 0 <= head < heads):
-            raise ModelFormatError(
-                f"generation_config.json names alignment head {layer, head}, but the decoder has "
-                f"{layers} layers of {heads} heads; remove alignment_heads from the file"
-            )
-        yield int(layer), int(head)
 
 
 def _tasks(config: Json, *, can_translate: bool) -> tuple[Task, ...]:
