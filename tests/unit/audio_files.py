@@ -56,3 +56,24 @@ def frequency(samples: np.ndarray) -> float:
     """The loudest frequency of 16 kHz samples, Hz."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return float(spectrum.argmax() * 16_000 / len(samples))
+
+
+def late_sound(container: str, codec: str, *, after: float, seconds: float) -> bytes:
+    """Five seconds of pictures, a tone of ``seconds`` from second ``after`` on."""
+    file, rate = io.BytesIO(), 48_000
+    with av.open(file, "w", format=container) as output:
+        pictures = output.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 32, 32, "yuv420p"
+        sound = output.add_stream(codec, rate=rate, layout="mono")
+        image = np.zeros((32, 32, 3), np.uint8)
+        for part in [*[av.VideoFrame.from_ndarray(image, format="rgb24") for _ in range(50)], None]:
+            output.mux(pictures.encode(part))
+        form = sound.codec_context.format
+        size = sound.codec_context.frame_size or 1024
+        resampler = av.AudioResampler(form, "mono", rate, frame_size=size)
+        frame = av.AudioFrame.from_ndarray(sine(seconds, rate)[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+        frame.pts = round(after * rate)
+        for part in [*resampler.resample(frame), *resampler.resample(None), None]:
+            output.mux(sound.encode(part))
+    return file.getvalue()

@@ -373,3 +373,15 @@ def test_an_event_is_not_lost_when_its_reader_is_cancelled():
             return await rest_of(stream)
 
     assert run(main()) == [1600, -1]
+
+
+def test_closing_before_the_worker_has_begun_ends_readers_and_flushes():
+    async def main():
+        stream = AsyncStream(Recorder())
+        stream.push_nowait(chunk())
+        reader = asyncio.create_task(rest_of(stream))
+        await stream.aclose()
+        await stream.flush()
+        return await reader + await rest_of(stream)
+
+    assert run(main()) == []

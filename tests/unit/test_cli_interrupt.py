@@ -55,3 +55,50 @@ def test_an_undisturbed_source_is_passed_through_whole() -> None:
     with Interruptible() as interruptible:
         assert list(interruptible.iterate(range(5))) == [0, 1, 2, 3, 4]
     assert not interruptible.requested
+
+
+class Microphone:
+    """Has heard ten chunks by the time it is told to stop; says nothing more after them."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[int]:
+        for chunk in range(1000):
+            if self.stopped and chunk >= 10:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        self.stopped = True
+
+
+@pytest.mark.parametrize("when", [0, 3])
+def test_what_a_source_had_heard_before_the_signal_is_passed_on(when: int) -> None:
+    source, handled = Microphone(), list[int]()
+    with Interruptible() as interruptible:
+        for chunk in interruptible.iterate(source, stop=source.close):
+            if chunk == when:
+                os.kill(os.getpid(), signal.SIGINT)
+            handled.append(chunk)
+    assert handled == list(range(10))
+
+
+def test_a_signal_before_the_first_chunk_stops_the_source_too() -> None:
+    source = Microphone()
+    with Interruptible() as interruptible:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert list(interruptible.iterate(source, stop=source.close)) == list(range(10))
+
+
+def test_a_second_signal_does_not_wait_for_the_source() -> None:
+    source = Microphone()
+
+    def impatient() -> None:
+        with Interruptible() as interruptible:
+            for _ in interruptible.iterate(source, stop=source.close):
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        impatient()

@@ -109,3 +109,9 @@ def test_folders_are_made_and_a_file_in_the_way_is_an_error(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot make the folder"):
         ensure_folder(tmp_path / "file" / "sub")
+
+
+def test_what_a_killed_run_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".a.srt.{os.getpid()}.part").write_text("half")
+    write(tmp_path / "a.srt", "whole")
+    assert (tmp_path / "a.srt").read_text() == "whole"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from audio_files import encoded, frequency, silent_video, sine
+from audio_files import encoded, frequency, late_sound, silent_video, sine
 
 from whisper_service.audio.decode import SERVER_FORMATS, Decoder, decode, duration, load_audio
 from whisper_service.errors import AudioDecodeError, InvalidAudioError
@@ -285,3 +285,19 @@ def test_files_are_closed(tmp_path):
     own = io.BytesIO(encoded("wav", "pcm_s16le"))
     load_audio(own)
     assert not own.closed, "a caller's stream stays open"
+
+
+@pytest.mark.parametrize(("container", "codec"), [("matroska", "pcm_s16le"), ("mp4", "aac")])
+def test_a_track_that_begins_late_keeps_its_times(container, codec):
+    film = late_sound(container, codec, after=2.0, seconds=1.0)
+    with Decoder(film) as decoder:
+        samples = np.concatenate(list(decoder))
+    assert np.argmax(np.abs(samples) > 0.1) / 16_000 == pytest.approx(2.0, abs=0.1)
+    assert len(samples) / 16_000 == pytest.approx(3.0, abs=0.1)
+    assert not decoder.truncated
+
+
+def test_pictures_that_outlast_the_sound_are_no_damage():
+    with Decoder(late_sound("matroska", "pcm_s16le", after=0.0, seconds=1.0)) as decoder:
+        assert sum(map(len, decoder)) == pytest.approx(16_000, abs=800)
+    assert not decoder.truncated

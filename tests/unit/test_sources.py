@@ -1,5 +1,6 @@
 """Files, standard input and a microphone as sources of 16 kHz samples."""
 
+import contextlib
 import io
 import os
 import sys
@@ -355,3 +356,20 @@ def test_a_late_listener_gets_what_is_due_at_once():
     clock.advance(0.5)
     times = [round(clock(), 6) for _ in pieces]
     assert times == [0.6, 0.6, 0.6, 0.6, 0.6, 0.7, 0.8, 0.9, 1.0]
+
+
+def test_a_container_on_a_pipe_is_read_once(tmp_path):
+    data = encoded("wav", "pcm_s16le", rate=16_000, seconds=6.0)
+    pipe = tmp_path / "talk.wav"
+    os.mkfifo(pipe)
+
+    def write():
+        with contextlib.suppress(OSError), pipe.open("wb") as file:
+            file.write(data)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    source = FileSource(pipe)
+    assert source.duration is None
+    assert sum(map(len, source)) == 6 * 16_000
+    writer.join(5)

@@ -398,3 +398,44 @@ def test_variables_mean_what_they_mean_to_the_hub_library(variables):
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGG", "XDG"))}
     subprocess.run([sys.executable, "-c", code], env=environment | variables, check=True)
+
+
+def test_a_folder_in_a_model_is_no_missing_file(machine, checkpoints):
+    shutil.copytree(checkpoints["stock"], "mine")
+    Path("mine/runs").mkdir()
+    assert {check.state for check in store.verify("./mine")} == {"unknown"}
+
+
+def test_a_linked_model_is_found_and_not_removed(machine, checkpoints):
+    Path("models").mkdir()
+    Path("models/base").symlink_to(checkpoints["stock"])
+    assert [m.name for m in store.list_models(models_dir="models")] == ["demo", "base"]
+    assert store.find("base", models_dir="models") is not None
+    with pytest.raises(InvalidOptionError, match="is a link of yours"):
+        store.remove("base", models_dir="models")
+    assert Path("models/base/config.json").exists()
+
+
+def test_what_is_in_the_cache_needs_no_space(hub, monkeypatch):
+    folder = store.resolve("base")
+    (folder / "tokenizer.json").unlink()
+    usage = type("Usage", (), {"free": 100_000})
+    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda path: usage)
+    assert store.resolve("base") == folder
+    assert (folder / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("Task error: CAS Client Error: error sending request", "cannot reach .*CAS Client Error"),
+        ("Data processing error: IO Error: No space left (os error 28)", "the disk is full"),
+    ],
+)
+def test_what_the_hubs_transport_raises_is_explained(hub, monkeypatch, said, message):
+    def broken(*args, **options):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", broken)
+    with pytest.raises(ModelDownloadError, match=message):
+        store.resolve("base")

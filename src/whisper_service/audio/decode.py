@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeAlias
@@ -70,6 +71,7 @@ class Decoder:
         self.truncated = False  # the source ended early or held pieces that could not be decoded
         self.invalid_samples = 0  # NaN or infinite, given out as 0
         self.samples = 0  # given out so far, at 16 kHz
+        self._silent = 0  # of these before the track began
         self._file, self._owned = _opened(source, self.name)
         options = {"format_whitelist": ",".join(formats)}
         if probe_bytes is not None:
@@ -141,6 +143,7 @@ class Decoder:
 
     def _pieces(self) -> Iterator[FloatArray]:
         """The stream at 16 kHz, in the pieces that the codec makes."""
+        yield from self._before_it_begins()
         mixer: _Mixer | None = None
         for frame in self._frames():
             if mixer is not None and not mixer.fits(frame):
@@ -150,6 +153,17 @@ class Decoder:
             yield mixer.feed(frame)
         if mixer is not None:
             yield self._finished(mixer)
+
+    def _before_it_begins(self) -> Iterator[FloatArray]:
+        """Silence up to the track's start: pictures, and captions, count from the container's."""
+        container, stream = self._container, self._stream
+        if len(container.streams) == 1 or stream.start_time is None or stream.time_base is None:
+            return
+        seconds = stream.start_time * stream.time_base
+        late = round((seconds - Fraction(container.start_time or 0, _MICROSECONDS)) * SAMPLE_RATE)
+        self._silent = late = max(0, late)
+        for first in range(0, late, SAMPLE_RATE):
+            yield np.zeros(min(SAMPLE_RATE, late - first), np.float32)
 
     def _finished(self, mixer: _Mixer) -> FloatArray:
         tail = mixer.finish()
@@ -177,7 +191,9 @@ class Decoder:
     def _ended_early(self) -> bool:
         if self._container.format.name in _GUESSED_DURATION or self.duration is None:
             return False
-        missing = self.duration - self.samples / SAMPLE_RATE
+        if self._stream.duration is None and len(self._container.streams) > 1:
+            return False  # that of the longest track is known alone
+        missing = self.duration - (self.samples - self._silent) / SAMPLE_RATE
         return missing > max(0.25, 0.01 * self.duration)
 
     def _kinds(self) -> str:

@@ -55,6 +55,9 @@ class FileSource:
         """Open the file; raises ``AudioDecodeError`` when nothing in it can be heard."""
         self.name = str(path)
         self.warnings: tuple[str, ...] = ()
+        self.duration: float | None = None
+        if Path(path).is_fifo():
+            return  # it can be opened only once
         with Decoder(path) as decoder:
             self.duration = decoder.duration
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,13 @@ class Input:
 
         is_file = isinstance(self.source, FileSource | RawFileSource)
         return paced(self.source) if is_file and self.mode == "live" else self.source
+
+    @property
+    def stop(self) -> Callable[[], None] | None:
+        """What ends a source that goes on hearing, after what it has heard."""
+        from whisper_service.audio.sources import MicrophoneSource
+
+        return self.source.close if isinstance(self.source, MicrophoneSource) else None
 
     @property
     def dropped(self) -> int:

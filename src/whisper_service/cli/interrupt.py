@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -16,13 +16,15 @@ class Interruptible:
     """Guards the loop over incoming audio.
 
     A signal while the loop waits for audio ends that wait at once; a signal during decoding
-    lets the running update finish, so the transcriber is never left half-updated. A second
-    signal does not wait and raises ``KeyboardInterrupt`` wherever the program is.
+    lets the running update finish, so the transcriber is never left half-updated. A source that
+    can be told to stop gives out first what it has heard already. A second signal does not wait
+    and raises ``KeyboardInterrupt`` wherever the program is.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self._waiting = False
+        self._stop: Callable[[], None] | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruptible:
@@ -40,10 +42,17 @@ class Interruptible:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def iterate(self, chunks: Iterable[T]) -> Iterator[T]:
-        """Pass on the chunks, ending early when a signal came."""
-        iterator = iter(chunks)
-        while not self.requested:
+    def iterate(
+        self, chunks: Iterable[T], *, stop: Callable[[], None] | None = None
+    ) -> Iterator[T]:
+        """Pass on the chunks, ending early when a signal came: at once, or as ``stop`` ends them.
+
+        ``stop`` is called in the signal handler.
+        """
+        iterator, self._stop = iter(chunks), stop
+        if stop is not None and self.requested:
+            stop()
+        while stop is not None or not self.requested:
             try:
                 self._waiting = True
                 chunk = next(iterator)
@@ -55,5 +64,7 @@ class Interruptible:
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         again, self.requested = self.requested, True
-        if again or self._waiting:
+        if self._stop is not None and not again:
+            self._stop()
+        elif again or self._waiting:
             raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -98,7 +99,8 @@ class _File:
             raise PermissionError(0, "no permission to write it")
         if self._in_place:
             return self._target.open("w", encoding="utf-8")
-        self._part = self._target.with_name(f".{self._target.name}.{os.getpid()}.part")
+        unique = secrets.token_hex(4)  # in containers every run has the same process number
+        self._part = self._target.with_name(f".{self._target.name}.{unique}.part")
         return self._part.open("x", encoding="utf-8")
 
     def _rescue(self, error: OSError) -> OutputError:

@@ -150,7 +150,7 @@ def _pump(
     broken = None
     told = 0
     try:
-        for chunk in interruptible.iterate(audio.chunks):
+        for chunk in interruptible.iterate(audio.chunks, stop=audio.stop):
             told = _tell_lost(audio, stream, views, told=told)
             _show(stream.feed(chunk), views)
             for view in views:

@@ -66,9 +66,13 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(os.path.expandvars(home)).expanduser() / "hub"
 
 
+def _repo_folder(repo: str) -> str:
+    return f"models--{repo.replace('/', '--')}"
+
+
 def cached_snapshot(repo: str, revision: str | None) -> Path | None:
     """Return the folder of a revision in the hub's cache, complete or not; ``None``: not there."""
-    folder = cache_folder() / f"models--{repo.replace('/', '--')}"
+    folder = cache_folder() / _repo_folder(repo)
     wanted = revision or "main"
     reference = folder / "refs" / wanted
     commit = reference.read_text().strip() if reference.is_file() else wanted
@@ -152,7 +156,8 @@ def download(plan: Plan, *, local_dir: Path | None, progress: Progress | None) -
         if progress is not None:
             progress(done, plan.size)
     if local_dir is None:
-        _remember_revision(plan, folder)
+        with explained(plan.repo, plan.commit):
+            _remember_revision(plan, folder)
     return folder
 
 
@@ -208,8 +213,9 @@ def _meter(progress: Progress | None, before: int, total: int) -> type[Any]:
 def _check_space(plan: Plan, folder: Path) -> None:
     existing = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
     free = shutil.disk_usage(existing).free
-    here = sum(f.size for f in plan.files if (folder / f.name).exists())
-    if free < plan.size - here:
+    here = (folder, folder / _repo_folder(plan.repo) / "snapshots" / plan.commit)
+    missing = [f for f in plan.files if not any((place / f.name).exists() for place in here)]
+    if free < sum(f.size for f in missing):
         raise ModelDownloadError(
             f"{plan.repo} needs {plan.size / 1e6:,.0f} MB and {existing} has {free / 1e6:,.0f} MB "
             "free; make room or choose another disk with --models-dir"

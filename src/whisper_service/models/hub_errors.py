@@ -23,7 +23,7 @@ def explained(repo: str, revision: str | None) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, HTTPError) as error:
+    except (OSError, ValueError, HTTPError, RuntimeError) as error:  # the last by hf_xet
         raise _explain(error, repo, revision) from error
 
 
@@ -44,7 +44,7 @@ def _explain(error: BaseException, repo: str, revision: str | None) -> ModelErro
         return _unknown(repo)
     if isinstance(error, hub.HfHubHTTPError):
         return _explain_status(error.response.status_code, repo)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if _is_full_disk(error):
         return ModelDownloadError(
             f"the disk is full; make room for {repo} or choose another disk with --models-dir"
         )
@@ -60,6 +60,13 @@ def _explain(error: BaseException, repo: str, revision: str | None) -> ModelErro
         )
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelDownloadError(f"cannot reach {endpoint()} ({reason}): {_alternatives(repo)}")
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    full = {errno.ENOSPC, errno.EDQUOT}
+    if isinstance(error, OSError):
+        return error.errno in full
+    return any(f"os error {number}" in str(error) for number in full)
 
 
 def _explain_status(status: int, repo: str) -> ModelError:

@@ -167,6 +167,8 @@ def removable(name: str, *, models_dir: PathLike | None = None) -> Path:
         folder = hub.cache_folder() / f"models--{catalog.repo_of(name).replace('/', '--')}"
     if not folder.is_dir():
         raise _not_here(name)
+    if folder.is_symlink():
+        raise InvalidOptionError(f"{folder} is a link of yours; delete it yourself if you want to")
     return folder
 
 
@@ -200,7 +202,7 @@ def _candidates(models_dir: Path, name: str) -> Iterator[Path]:
         names.append(entry.repo.replace("/", "--"))
     root = models_dir.expanduser().resolve()
     for folder in (root / n for n in dict.fromkeys(names)):
-        if root in folder.resolve().parents:  # a name such as "x/.." leads nowhere else
+        if root in Path(os.path.normpath(folder)).parents:  # "x/.." leads nowhere; a link may
             yield folder
 
 
@@ -274,7 +276,7 @@ def _expected(folder: Path) -> dict[str, str]:
     if sums.exists():
         lines = sums.read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in map(str.split, lines)}
-    files = [file for file in folder.iterdir() if not file.name.startswith((".", "_"))]
+    files = [f for f in folder.iterdir() if not f.name.startswith((".", "_")) and not f.is_dir()]
     return {f.name: f.readlink().name if f.is_symlink() else "" for f in files}
 
 

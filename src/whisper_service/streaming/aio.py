@@ -120,6 +120,8 @@ class AsyncStream:
         self._state.closed = True
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
+        self._state.ended = True  # a task that had not begun says nothing at its end
+        self._notify()
         shutdown = partial(self._executor.shutdown, cancel_futures=True)
         await asyncio.to_thread(shutdown)  # waits for a decode that has begun
 
