@@ -6,9 +6,9 @@ All times are samples at 16 kHz since the stream began (:func:`whisper_service.t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from whisper_service.types import Segment, Word
+from whisper_service.types import GapReason, Segment, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class AudioSkipped:
 
     start: int
     end: int
-    reason: Literal["no_speech", "overload", "other_language"]
+    reason: GapReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,18 @@ class Segment:
     words: tuple[Word, ...] = ()
 
 
+GapReason: TypeAlias = Literal["no_speech", "overload", "other_language"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A stretch ``[start, end)`` (samples) that was not transcribed, and why."""
+
+    start: int
+    end: int
+    reason: GapReason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
     """A change of language at a point of the audio (samples since the stream began)."""
@@ -105,6 +117,7 @@ class Transcript:
     audio: AudioAccount
     model: str
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def text(self) -> str:

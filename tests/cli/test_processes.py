@@ -121,3 +121,30 @@ def test_on_a_terminal_captions_move_and_no_color_is_honoured() -> None:
     assert not re.search(r"\x1b\[[\d;]*3\dm", shown.decode())  # no colour
     assert "against the truth" in notes
     assert "\x1b" not in notes
+
+
+_WATCHED = """
+import os, sys
+
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+def watch(event, arguments):
+    if event.startswith("socket."):
+        os.write(log, f"{event} {arguments}\\n".encode())
+
+sys.addaudithook(watch)
+from whisper_service.cli import main
+
+main()
+"""
+
+
+def test_a_whole_run_opens_no_socket(tmp_path: Path) -> None:
+    """Telemetry of any package would be seen, from a forked process too."""
+    log = tmp_path / "sockets"
+    heard = ("transcribe", RECORDING, "--model", "demo", "--languages", "fr,en", "-f", "srt")
+    command = [sys.executable, "-c", _WATCHED, log, *heard, "-o", tmp_path / "a.srt", "--stats"]
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert (tmp_path / "a.srt").stat().st_size > 100
+    assert log.read_text() == ""

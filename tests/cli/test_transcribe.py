@@ -43,6 +43,15 @@ def test_text_is_on_stdout_and_nothing_else(transcribe: Command) -> None:
     ]
 
 
+def test_speech_in_a_language_not_named_is_told_of(transcribe: Command) -> None:
+    finished = transcribe(RECORDING, "-f", "json", "--languages", "fr,en")
+    gaps = json.loads(finished.out)["gaps"]
+    assert {gap["reason"] for gap in gaps} == {"other_language"}
+    left_out = sum(gap["end"] - gap["start"] for gap in gaps)
+    assert left_out > 5
+    assert f"{left_out:.1f} s of speech were in none of fr,en and left out" in finished.err
+
+
 def test_json_adds_up(transcribe: Command) -> None:
     document = json.loads(transcribe(RECORDING, "-f", "json", "--languages", ",".join(SPOKEN)).out)
     audio = document["audio"]

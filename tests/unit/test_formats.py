@@ -143,6 +143,7 @@ def test_the_json_contract():
         "usage",
         "segments",
         "switches",
+        "gaps",
         "audio",
         "model",
     ]
@@ -174,6 +175,7 @@ def test_the_json_contract():
         "text": "Fermez le meeting. R&D now.",
         "usage": {"type": "duration", "seconds": 34},
         "switches": [{"from": "fr", "to": "en", "at": 3.9}],
+        "gaps": [],
         "audio": {
             "received": 33.8,
             "decoded": 27.1,

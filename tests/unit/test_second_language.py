@@ -74,7 +74,11 @@ def test_a_sure_language_is_decoded_alone():
 def test_text_and_language_are_weighed_together(spanish, language):
     """A little more likely as a text does not outweigh being less likely as a language."""
     _, events = heard(Bilingual(0.58, en=-0.50, es=spanish), SHORT)
-    assert [s.language for s in finals(events)] == [language]
+    (segment,) = finals(events)
+    assert segment.language == language
+    margin = -0.50 - spanish + 0.5 * np.log(0.58 / 0.42)  # of the scores, for English
+    sure = 1 / (1 + np.exp(-abs(margin)))
+    assert segment.language_probability == pytest.approx(sure, abs=0.02)
 
 
 def test_the_next_utterance_begins_with_the_language_taken():

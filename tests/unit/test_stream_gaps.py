@@ -10,7 +10,8 @@ from whisper_service.config import VadOptions
 from whisper_service.events import AudioSkipped, Lag
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
-from whisper_service.types import SAMPLE_RATE, to_samples
+from whisper_service.text.documents import transcript_to_dict
+from whisper_service.types import SAMPLE_RATE, Gap, to_samples, to_seconds
 
 ENGLISH = [(None, 0.7), ("hello", 0.5), ("world", 0.5), ("please", 0.5), ("yes", 0.5)]
 FRENCH = [("bonjour", 0.5), ("merci", 0.5)]
@@ -40,11 +41,20 @@ def test_what_was_judged_silent_is_not_said_after_all(mode):
 
 
 def test_a_word_of_an_allowed_language_does_not_hide_a_stretch_of_another():
-    _, events = run(
+    transcriber, events = run(
         utterance([*ENGLISH, *FRENCH * 5, ("hello", 0.5), (None, 1.2)]), options("en", "es")
     )
     (gap,) = skipped(events)
     assert gap.end - gap.start > to_samples(4.0)
+    assert transcriber.transcript().gaps == (
+        Gap(start=gap.start, end=gap.end, reason="other_language"),
+    )
+    (written,) = transcript_to_dict(transcriber.transcript())["gaps"]
+    assert written == {
+        "start": to_seconds(gap.start),
+        "end": to_seconds(gap.end),
+        "reason": "other_language",
+    }
     assert "hello world please yes" in committed(events)
 
 

@@ -1,10 +1,13 @@
 """The language policy changed in the middle of an utterance."""
 
+import asyncio
+
 import pytest
 
 from streams import committed, finals, options, run, stream
-from whisper_service.errors import InvalidOptionError
-from whisper_service.events import LanguageSwitched
+from whisper_service import AsyncStream, SessionRestartTranscriber
+from whisper_service.errors import InvalidOptionError, StreamClosedError
+from whisper_service.events import Final, LanguageSwitched
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
 from whisper_service.types import to_samples
@@ -63,3 +66,31 @@ def test_a_policy_with_more_languages_keeps_the_place_of_a_change():
 def test_an_unknown_policy_is_refused():
     with pytest.raises(InvalidOptionError, match="language policy is 'Forced'"):
         stream(options("en", "es")).set_language_policy("Forced", ["en"])
+
+
+def test_the_dictionary_api_changes_its_policy_too():
+    transcriber = SessionRestartTranscriber(
+        engine=ScriptedEngine(), target_languages=["en"], detector=EnergyVad(), mode="fast"
+    )
+    transcriber.process(utterance([(None, 0.7), *PAIR, (None, 1.2)]))
+    transcriber.set_language_policy("forced", ["es"])
+    transcriber.process(utterance([*SPANISH, (None, 1.2)]))
+    transcriber.finalize()
+    assert [s["language"] for s in transcriber.segments] == ["en", "es"]
+
+
+def test_so_does_the_async_stream():
+    async def main():
+        async with AsyncStream(stream(options("en"))) as live:
+            await live.push(utterance([(None, 0.7), *PAIR, (None, 1.2)]))
+            await live.flush()
+            await live.set_language_policy("forced", ["es"])
+            await live.push(utterance([*SPANISH, (None, 1.2)]))
+            await live.end_input()
+            events = [event async for event in live]
+            found = [e.segment.language for e in events if isinstance(e, Final)]
+            with pytest.raises(StreamClosedError):
+                await live.set_language_policy("forced", ["en"])
+        return found
+
+    assert asyncio.run(main()) == ["en", "es"]

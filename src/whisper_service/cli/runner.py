@@ -95,6 +95,7 @@ def run(job: Job, *, engine: Engine, console: Console, watchers: Sequence[View] 
             sink.write(render(transcript, job.format, job.shape))
     for warning in job.input.source.warnings:
         console.warn(warning)
+    warn_of_other_languages(transcript, job.options.language.languages, console=console)
     if job.stats:
         print_statistics(stream, console=console)
     if broken is not None:
@@ -112,6 +113,19 @@ def render(transcript: Transcript, document: Format, shape: Shape) -> str:
     )
     options = FormatOptions(language_tags=shape.language_tags, captions=captions)
     return write_transcript(transcript, document.value, options=options)
+
+
+def warn_of_other_languages(
+    transcript: Transcript, languages: Sequence[str], *, console: Console
+) -> None:
+    """Say how much speech was left out because it was in none of ``languages``."""
+    left_out = [g for g in transcript.gaps if g.reason == "other_language"]
+    if left_out:
+        seconds = to_seconds(sum(g.end - g.start for g in left_out))
+        console.warn(
+            f"{seconds:.1f} s of speech were in none of {','.join(languages)} and left out; "
+            "name the other languages in --languages too"
+        )
 
 
 def print_statistics(stream: StreamTranscriber, *, console: Console) -> None:

@@ -158,6 +158,17 @@ GOALS: tuple[Goal, ...] = (
         limit=0.02,
         unit="%",
     ),
+    *(
+        _goal(
+            "14",
+            suite,
+            "wrong_words_near",
+            "wrong-language words within 1 s",
+            limit=0.02,
+            unit="%",
+        )
+        for suite in ("mix3", "mix5")
+    ),
     _goal(
         "15", "accuracy", "mer_over_offline", "error rate above offline mode", limit=0.015, unit="%"
     ),

@@ -29,8 +29,13 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("mer_near", "MER ±1 s", "%"),
     ("word_latency_p50", "word p50", "s"),
     ("word_latency_p95", "p95", "s"),
+    ("word_latency_heard_p50", "without computing p50", "s"),
+    ("word_latency_heard_p95", "p95", "s"),
+    ("laal", "LAAL", "s"),
     ("final_p95", "final p95", "ms"),
     ("erasure", "erasure", ""),
+    ("seconds_lost", "lost", "s"),
+    ("uncovered", "in no segment or gap", "%"),
     ("real_time_factor", "RTF", ""),
 )
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
 from whisper_service.errors import InvalidOptionError, OverloadedError, StreamClosedError
 from whisper_service.events import Event
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.types import FloatArray, to_samples, to_seconds
+from whisper_service.types import FloatArray, LanguagePolicy, to_samples, to_seconds
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +110,16 @@ class AsyncStream:
         await self._wait_until(lambda: state.done >= wanted or state.ended)
         self._raise_worker_error()
 
+    async def set_language_policy(
+        self, policy: LanguagePolicy, languages: Sequence[str] = ()
+    ) -> None:
+        """Change how the language is followed, after the chunk that is being decoded.
+
+        Raises ``InvalidOptionError`` for a policy or language that is not known.
+        """
+        self._require_open()
+        await self._call(partial(self.stream.set_language_policy, policy, languages))
+
     async def end_input(self) -> None:
         """Say that no more audio comes; the iteration ends after the last event."""
         if not self._state.closed:
@@ -166,7 +178,7 @@ class AsyncStream:
             state.ended = True
             self._notify()
 
-    async def _call(self, work: Callable[[], list[Event]]) -> list[Event]:
+    async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def _give(self, events: list[Event]) -> None:

@@ -34,7 +34,15 @@ from whisper_service.streaming.front_end import SpeechDetector
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.text.languages import resolve_language
 from whisper_service.text.meaningful import is_meaningful
-from whisper_service.types import SAMPLE_RATE, FloatArray, Mode, Segment, Task, to_seconds
+from whisper_service.types import (
+    SAMPLE_RATE,
+    FloatArray,
+    LanguagePolicy,
+    Mode,
+    Segment,
+    Task,
+    to_seconds,
+)
 
 
 class SessionRestartTranscriber:
@@ -183,6 +191,13 @@ class SessionRestartTranscriber:
     def segments(self) -> list[dict[str, Any]]:
         """All segments completed so far."""
         return [segment_to_dict(s) for s in self.stream.segments]
+
+    def set_language_policy(self, policy: LanguagePolicy, languages: Sequence[str] = ()) -> None:
+        """Change how the language is followed, from the next update on.
+
+        Raises ``InvalidOptionError`` for a policy or language that is not known.
+        """
+        self.stream.set_language_policy(policy, languages)
 
     def get_statistics(self) -> dict[str, Any]:
         """Percentiles of every stage, cache, languages, sessions, switches and audio."""

@@ -6,7 +6,9 @@ decoded in both languages before the change is taken. Measured by ``benchmarks/s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum, auto
 
 from whisper_service.lid import LanguageChange
@@ -68,10 +70,14 @@ def better_language(
 ) -> Proposal:
     """Decode the other ``likely`` languages from the same encoding and keep the best text.
 
-    For the end of an utterance whose language is unsure; ``likely`` has their probabilities.
+    For the end of an utterance whose language is unsure; ``likely`` has their probabilities. The
+    margin between the two best, as a probability, is how sure the language is then.
     """
     others = [language for language in likely if language != proposal.language]
-    proposals = [
-        session.propose(proposal.window, final=True, language=language) for language in others
-    ]
-    return max([proposal, *proposals], key=lambda p: p.score(likely.get(p.language, 0.0)))
+    if not others:
+        return proposal
+    proposals = [session.propose(proposal.window, final=True, language=code) for code in others]
+    scored = [(p.score(likely.get(p.language, 0.0)), p) for p in (proposal, *proposals)]
+    scored.sort(key=lambda pair: -pair[0])
+    (best, chosen), (second, _), *_ = scored
+    return replace(chosen, language_probability=1.0 / (1.0 + math.exp(second - best)))

@@ -43,6 +43,7 @@ class Proposal:
     language: str
     hypothesis: Hypothesis
     words: tuple[TimedWord, ...]
+    language_probability: float | None = None  # where texts in two languages were compared
 
     @property
     def text(self) -> str:

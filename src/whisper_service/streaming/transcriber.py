@@ -42,6 +42,7 @@ from whisper_service.types import (
     SAMPLE_RATE,
     AudioAccount,
     FloatArray,
+    Gap,
     LanguagePolicy,
     Segment,
     Switch,
@@ -84,6 +85,7 @@ class StreamTranscriber:
         self.cache = EncoderCache(max_size=KEPT_WINDOWS) if self.options.cache else None
         self.pace = Pace(clock if self.options.mode == "live" else None)
         self.segments: deque[Segment] = deque(maxlen=self.options.max_segments)
+        self.gaps: deque[Gap] = deque(maxlen=self.options.max_segments)
         self.spoken: dict[str, int] = {}  # samples of segments by language
         self.front = FrontEnd(
             n_mels=engine.n_mels,
@@ -194,6 +196,7 @@ class StreamTranscriber:
             audio=self.account,
             model=self.engine.name,
             statistics=self.get_statistics(),
+            gaps=tuple(self.gaps),
         )
 
     def get_statistics(self) -> dict[str, Any]:
@@ -319,6 +322,8 @@ class StreamTranscriber:
             self.segments.append(segment)
             length = self.spoken.get(segment.language, 0) + segment.end - segment.start
             self.spoken[segment.language] = length
+        if isinstance(event, AudioSkipped):
+            self.gaps.append(Gap(start=event.start, end=event.end, reason=event.reason))
         self._events.append(event)
 
     def _emit_lag(self) -> None:

@@ -358,7 +358,8 @@ class UtteranceDecoder:
         return self._tracker.feed(()).frontier if self._tracker.needs_frames else EVERYTHING
 
     def _publish(self, words: list[Word], proposal: Proposal, *, language: str) -> None:
-        self.segments.note(proposal, language_probability=self._tracker.feed(()).probability)
+        sure = proposal.language_probability or self._tracker.feed(()).probability
+        self.segments.note(proposal, language_probability=sure)
         if words:
             tagged = self._listener.tag(words, proposal.window)
             placed = self.segments.add(tagged, language=language)

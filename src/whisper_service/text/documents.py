@@ -40,6 +40,10 @@ def transcript_to_dict(transcript: Transcript) -> dict[str, Any]:
         "usage": {"type": "duration", "seconds": math.ceil(duration)},
         "segments": [segment_to_dict(s) for s in transcript.segments],
         "switches": [switch_to_dict(s) for s in transcript.switches],
+        "gaps": [
+            {"start": to_seconds(g.start), "end": to_seconds(g.end), "reason": g.reason}
+            for g in transcript.gaps
+        ],
         "audio": {
             name: to_seconds(getattr(audio, name))
             for name in ("received", "decoded", "skipped_silence", "dropped", "pending")
