@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import FLOOR, Clip
+from training.data import FLOOR, Clip, mel_edges
 from training.grammar import LANGUAGES
 from training.shards import Clips, Power
 
@@ -30,6 +31,8 @@ WINDOWS = {
 }
 EARLY = WINDOWS | {"one": 0.46, "two": 0.12, "several": 0.02, "long": 0.0}
 PADDED, CUT_END, CUT_START, PROMPTED, TIMED, BAND_8K = 0.03, 0.5, 0.25, 0.12, 0.25, 0.1
+WARPED = 0.3
+WARPS = (0.86, 0.89, 0.92, 0.95, 1.05, 1.08, 1.12, 1.16)  # longer and shorter throats
 SHORT = (30, 220)  # frames of a short window
 LONGEST = 3000  # frames of 10 ms
 
@@ -58,6 +61,22 @@ class Window:
     cut: bool = False
     padded: bool = False
     whole: bool = True  # false where a sentence without word times was involved
+
+
+@cache
+def warp(factor: float) -> NDArray[np.float32]:
+    """Matrix [80, 80] that moves what sounds at ``factor * f`` to ``f``, for mel powers.
+
+    Vocal tract length perturbation: Jaitly and Hinton, 2013.
+    """
+    hertz = mel_edges()[1:-1]
+    at = np.interp(hertz * factor, hertz, np.arange(len(hertz)))
+    lower = np.minimum(at.astype(int), len(hertz) - 2)
+    matrix = np.zeros((len(hertz), len(hertz)), np.float32)
+    columns = np.arange(len(hertz))
+    matrix[lower, columns] = 1 - (at - lower)
+    matrix[lower + 1, columns] += at - lower
+    return matrix
 
 
 def draw_window(clips: Clips, rng: random.Random, shares: dict[str, float]) -> Window:
@@ -95,6 +114,8 @@ def join(clips: Clips, languages: list[str], rng: random.Random) -> Window:
     frames = len(parts[0])
     for number, language in enumerate(languages):
         clip, power = clips.draw(language, rng)
+        if rng.random() < WARPED:
+            power = power @ warp(rng.choice(WARPS))
         pause = 2 * rng.choice([0, rng.randint(5, 30), rng.randint(10, 75)]) if number else 0
         if frames + pause + len(power) > LONGEST:
             break

@@ -41,15 +41,20 @@ class Clip:
     phones: list[tuple[str, float]]  # phoneme, start
 
 
-@cache
-def mel_filters() -> NDArray[np.float32]:
-    """Whisper's filter bank [80, 201] (Slaney scale and norm, 0-8 kHz)."""
+def mel_edges() -> NDArray[np.float64]:
+    """Edges and centres [82] of Whisper's mel bands in Hz (Slaney scale, 0-8 kHz)."""
 
     def to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
 
     top = 15 + np.log(8000 / 1000) * 27 / np.log(6.4)
-    edges = to_hz(np.linspace(0, top, N_MELS + 2))
+    return to_hz(np.linspace(0, top, N_MELS + 2))
+
+
+@cache
+def mel_filters() -> NDArray[np.float32]:
+    """Whisper's filter bank [80, 201] (Slaney scale and norm, 0-8 kHz)."""
+    edges = mel_edges()
     ramps = edges[:, None] - np.linspace(0, 8000, N_FFT // 2 + 1)[None]
     widths = np.diff(edges)[:, None]
     rising, falling = -ramps[:-2] / widths[:-1], ramps[2:] / widths[1:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
+from training.variants import RandomVariants
 from whisper_service.evaluation.corpus import HELD_OUT_RATES, HELD_OUT_VARIANTS
 from whisper_service.evaluation.synthesizer import (
     SAMPLE_RATE,
@@ -44,9 +46,19 @@ FLITE_VOICES = ("kal16", "awb", "rms", "slt")
 assert not set(VARIANTS) & set(HELD_OUT_VARIANTS), "a held-out voice is among the training voices"
 
 
+INVENTED = 0.75  # share of clips whose voice is a random variant
+
+
+@cache
+def _variants() -> RandomVariants:
+    return RandomVariants(VARIANTS)
+
+
 def speak(text: str, language: str, rng: random.Random) -> Utterance:
     """Speak a sentence with a random training voice, rate and pitch of espeak-ng."""
-    voice = f"{rng.choice(ACCENTS[language])}+{rng.choice(VARIANTS)}"
+    made = _variants()  # before the library is loaded
+    variant = made.draw(rng) if rng.random() < INVENTED else rng.choice(VARIANTS)
+    voice = f"{rng.choice(ACCENTS[language])}+{variant}"
     rate = rng.randint(120, 195)
     while rate in HELD_OUT_RATES:
         rate = rng.randint(120, 195)

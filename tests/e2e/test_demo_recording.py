@@ -143,14 +143,14 @@ def test_a_candidate_is_told_with_its_own_probability(demo, recording, truth):
 
 @pytest.mark.parametrize("mode", ["fast", "offline"])
 def test_a_long_stretch_without_a_pause_keeps_its_words(demo, recording, truth, mode):
-    parts = [recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[:2]]
+    parts = [recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[2:4]]
     pause = np.zeros(to_samples(0.3), np.float32)
     samples = np.concatenate([p for _ in range(10) for part in parts for p in (part, pause)])
-    language = LanguageOptions(policy="forced", languages=("fr",))
+    language = LanguageOptions(policy="forced", languages=("en",))
     stream, _ = run(demo, samples, StreamOptions(mode=mode, language=language))
-    spoken = 10 * sum(len(s["words"]) for s in truth[:2])
+    spoken = 10 * sum(len(s["words"]) for s in truth[2:4])
     heard = sum(len(s.words) for s in stream.segments)
-    assert abs(heard - spoken) <= spoken // 10  # a word may be heard as two, or two as one
+    assert abs(heard - spoken) <= spoken // 30  # a word may be heard as two, or two as one
 
 
 def test_without_languages_the_first_one_is_kept(demo, recording):
