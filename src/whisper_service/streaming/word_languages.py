@@ -22,7 +22,7 @@ SURE = 0.98
 
 Among all languages of the model, so that one which is not allowed speaks against it. A wrong tag is
 worse than none, which leaves the session's language: on the dev split 0.9 tags one other word in
-1,275 wrongly, 0.98 none (``benchmarks/word_languages.py``).
+1,275 wrongly, 0.98 none, with two checkpoints (``benchmarks/word_languages.py``).
 """
 
 SHORTEST = to_samples(0.3)  # a shorter span says too little about a single word
