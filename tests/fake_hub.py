@@ -33,6 +33,10 @@ class FakeHub:
     def add(self, repo: str, folder: Path) -> None:
         self.repos[repo] = {f.name: f.read_bytes() for f in folder.iterdir() if f.is_file()}
 
+    def downloads(self) -> list[str]:
+        """Names of the files of openai's repositories that were asked for."""
+        return [r.rpartition("/")[2] for r in self.requests if r.startswith("GET /openai")]
+
     def commit(self, repo: str) -> str:
         parts = (name.encode() + data for name, data in sorted(self.repos[repo].items()))
         return hashlib.sha1(b"".join(parts)).hexdigest()

@@ -5,7 +5,9 @@ import io
 import os
 import threading
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -301,3 +303,14 @@ def test_pictures_that_outlast_the_sound_are_no_damage():
     with Decoder(late_sound("matroska", "pcm_s16le", after=0.0, seconds=1.0)) as decoder:
         assert sum(map(len, decoder)) == pytest.approx(16_000, abs=800)
     assert not decoder.truncated
+
+
+def test_a_start_that_cannot_be_true_adds_no_silence():
+    """A damaged time stamp of a year must not become a year of silence."""
+    with Decoder(late_sound("matroska", "pcm_s16le", after=0.0, seconds=1.0)) as decoder:
+        stream = decoder._stream
+        year = SimpleNamespace(start_time=365 * 86_400_000, time_base=Fraction(1, 1000))
+        decoder._stream = year
+        assert next(decoder._before_it_begins(), None) is None
+        decoder._stream = stream
+        assert sum(map(len, decoder)) == pytest.approx(16_000, abs=800)

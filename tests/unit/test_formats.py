@@ -28,7 +28,7 @@ from whisper_service.text.formats import (
     event_to_json,
     write_transcript,
 )
-from whisper_service.types import AudioAccount, Segment, Switch, Transcript, Word, to_samples
+from whisper_service.types import AudioAccount, Gap, Segment, Switch, Transcript, Word, to_samples
 
 PLAIN = FormatOptions(captions=None)
 TAGGED = FormatOptions(language_tags=True)
@@ -349,3 +349,15 @@ def test_every_event_has_a_form_of_its_own():
 
 def test_formats_are_those_documented():
     assert list(FORMATS) == ["txt", "srt", "vtt", "tsv", "json", "jsonl"]
+
+
+def test_jsonl_of_a_transcript_says_what_was_left_out():
+    gap = Gap(start=16_000, end=32_000, reason="other_language")
+    left_out = [
+        json.loads(line)
+        for line in write_transcript(replace(MIXED, gaps=(gap,)), "jsonl").splitlines()
+        if "audio_skipped" in line
+    ]
+    assert left_out == [
+        {"type": "audio_skipped", "start": 1.0, "end": 2.0, "reason": "other_language"}
+    ]

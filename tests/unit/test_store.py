@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from checkpoints import LAYOUTS, build
-from fake_hub import FakeHub, serve
 from whisper_service.errors import (
     InvalidOptionError,
-    ModelDownloadError,
     ModelFormatError,
     ModelNotFoundError,
 )
-from whisper_service.models import hub as hub_module
 from whisper_service.models import store
 from whisper_service.models.checkpoint import load_checkpoint
 
 REPO = "openai/whisper-base"
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkpoints")
-    return {name: build(LAYOUTS[name], root / name) for name in ("stock", "v3")}
-
-
-@pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """A home without models, away from the user's own cache and variables."""
-    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def hub(machine, checkpoints, monkeypatch):
-    with serve() as server:
-        server.add(REPO, checkpoints["stock"])
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
-
-
-def downloads(hub: FakeHub) -> list[str]:
-    return [r.rpartition("/")[2] for r in hub.requests if r.startswith("GET /openai")]
 
 
 def test_a_known_name_is_fetched_once_with_progress(hub, monkeypatch):
@@ -63,10 +26,10 @@ def test_a_known_name_is_fetched_once_with_progress(hub, monkeypatch):
     reported = []
     folder = store.resolve("base", progress=lambda done, total=None: reported.append((done, total)))
     assert load_checkpoint(folder).config.d_model == 64
-    size = sum(len(hub.repos[REPO][name]) for name in downloads(hub))
+    size = sum(len(hub.repos[REPO][name]) for name in hub.downloads())
     assert reported[-1] == (size, size)
     assert [done for done, _ in reported] == sorted(done for done, _ in reported)
-    assert len({done for done, _ in reported}) > 3 * len(downloads(hub)), "nothing between files"
+    assert len({done for done, _ in reported}) > 3 * len(hub.downloads()), "nothing between files"
     count = len(hub.requests)
     for name in ("base", "whisper-base", "openai/whisper-base", "BASE"):
         assert store.resolve(name) == folder
@@ -76,7 +39,7 @@ def test_a_known_name_is_fetched_once_with_progress(hub, monkeypatch):
 def test_only_needed_files_are_fetched_configuration_first(hub):
     hub.repos[REPO] |= {"pytorch_model.bin": b"x", "flax_model.msgpack": b"x", "README.md": b"x"}
     store.resolve("base")
-    assert downloads(hub) == [
+    assert hub.downloads() == [
         "config.json",
         "generation_config.json",
         "preprocessor_config.json",
@@ -171,128 +134,6 @@ def test_offline_is_one_clear_message(machine, monkeypatch):
     for part in ("HF_HUB_OFFLINE", "whisper-service models fetch base", "--model demo", "path"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_no_network_is_one_clear_message(machine, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-    with pytest.raises(ModelDownloadError) as caught:
-        store.resolve("base")
-    for part in (f"127.0.0.1:{port}", "whisper-service models fetch base", "--model demo"):
-        assert part in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_hub_that_accepts_and_says_nothing_is_given_up(machine, monkeypatch):
-    monkeypatch.setattr(hub_module, "TIMEOUT", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(ModelDownloadError, match="cannot reach"):
-            store.resolve("base")
-
-
-def test_a_broken_connection_is_resumed(hub, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50_000)
-    hub.cut_after["model.safetensors"] = 100_000
-    folder = store.resolve("base")
-    assert (folder / "model.safetensors").read_bytes() == hub.repos[REPO]["model.safetensors"]
-    assert any("bytes=100000-" in request for request in hub.requests)
-
-
-def test_a_download_cut_for_good_leaves_no_half_model(hub, monkeypatch):
-    import huggingface_hub.file_download
-
-    monkeypatch.setattr(huggingface_hub.file_download.time, "sleep", lambda seconds: None)
-    hub.short.add("model.safetensors")
-    with pytest.raises(ModelDownloadError):
-        store.resolve("base")
-    assert store.find("base") is None
-    hub.short.clear()
-    hub.requests.clear()
-    assert load_checkpoint(store.resolve("base")).config.d_model == 64
-    assert downloads(hub) == ["model.safetensors"], "what had arrived was fetched again"
-
-
-@pytest.mark.parametrize(
-    ("prepare", "error", "message"),
-    [
-        (lambda h: h.repos.clear(), ModelNotFoundError, "has no model 'openai/whisper-base'"),
-        (lambda h: h.gated.add(REPO), ModelDownloadError, "is gated: accept its terms at"),
-        (lambda h: setattr(h, "token", "secret"), ModelDownloadError, "check HF_TOKEN"),
-        (lambda h: setattr(h, "status", 500), ModelDownloadError, "answered with error 500"),
-        (lambda h: setattr(h, "status", 429), ModelDownloadError, "try again in some minutes"),
-    ],
-)
-def test_refusals_are_explained(hub, prepare, error, message):
-    prepare(hub)
-    with pytest.raises(error, match=message) as caught:
-        store.resolve("base")
-    assert "\n" not in str(caught.value)
-
-
-def test_the_token_is_sent(hub, monkeypatch):
-    hub.token = "secret"
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    assert store.resolve("base").is_dir()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda files: files.pop("config.json"), "holds no Whisper model"),
-        (
-            lambda files: files.pop("tokenizer.json"),
-            "has no tokenizer.json; convert it with: python",
-        ),
-        (
-            lambda files: files.update({"pytorch_model.bin": files.pop("model.safetensors")}),
-            "has no model.safetensors; convert it with: python",
-        ),
-        (
-            lambda files: files.update({"model.bin": files.pop("model.safetensors")}),
-            "CTranslate2",
-        ),
-    ],
-)
-def test_a_repository_that_cannot_work_is_refused_before_any_download(hub, change, message):
-    change(hub.repos[REPO])
-    with pytest.raises(ModelFormatError, match=message):
-        store.resolve("base")
-    assert downloads(hub) == []
-
-
-def test_another_kind_of_model_is_refused_before_its_weights(hub):
-    hub.repos[REPO]["config.json"] = json.dumps({"model_type": "bert"}).encode()
-    with pytest.raises(ModelFormatError, match="not a Whisper model"):
-        store.resolve("base")
-    assert downloads(hub) == ["config.json"]
-
-
-def test_too_little_space_is_told_before_any_download(hub, monkeypatch):
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(ModelDownloadError, match=r"needs \d+ MB and .* free; make room"):
-        store.resolve("base")
-    assert downloads(hub) == []
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), r"cannot write /x \(Permission"),
-        (OSError(errno.EROFS, "Read-only file system", "/x"), r"cannot write /x \(Read-only"),
-        (ConnectionResetError("reset"), r"cannot reach http://127.* \(reset\): fetch it"),
-    ],
-)
-def test_a_disk_that_fails_meanwhile_is_explained(hub, monkeypatch, fault, message):
-    def fail(*args, **options):
-        raise fault
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
-    with pytest.raises(ModelDownloadError, match=message):
-        store.resolve("base")
 
 
 @pytest.mark.parametrize("models_dir", [None, "models"])
@@ -414,28 +255,3 @@ def test_a_linked_model_is_found_and_not_removed(machine, checkpoints):
     with pytest.raises(InvalidOptionError, match="is a link of yours"):
         store.remove("base", models_dir="models")
     assert Path("models/base/config.json").exists()
-
-
-def test_what_is_in_the_cache_needs_no_space(hub, monkeypatch):
-    folder = store.resolve("base")
-    (folder / "tokenizer.json").unlink()
-    usage = type("Usage", (), {"free": 100_000})
-    monkeypatch.setattr(hub_module.shutil, "disk_usage", lambda path: usage)
-    assert store.resolve("base") == folder
-    assert (folder / "tokenizer.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("said", "message"),
-    [
-        ("Task error: CAS Client Error: error sending request", "cannot reach .*CAS Client Error"),
-        ("Data processing error: IO Error: No space left (os error 28)", "the disk is full"),
-    ],
-)
-def test_what_the_hubs_transport_raises_is_explained(hub, monkeypatch, said, message):
-    def broken(*args, **options):
-        raise RuntimeError(said)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", broken)
-    with pytest.raises(ModelDownloadError, match=message):
-        store.resolve("base")

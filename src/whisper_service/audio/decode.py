@@ -161,7 +161,10 @@ class Decoder:
             return
         seconds = stream.start_time * stream.time_base
         late = round((seconds - Fraction(container.start_time or 0, _MICROSECONDS)) * SAMPLE_RATE)
-        self._silent = late = max(0, late)
+        whole = (self.duration or 0.0, (container.duration or 0) / _MICROSECONDS)
+        if not 0 < late <= max(whole) * SAMPLE_RATE:
+            return  # no more than rounding, or a time stamp that cannot be true
+        self._silent = late
         for first in range(0, late, SAMPLE_RATE):
             yield np.zeros(min(SAMPLE_RATE, late - first), np.float32)
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from whisper_service.errors import InvalidOptionError
-from whisper_service.events import Event, Final
+from whisper_service.events import AudioSkipped, Event, Final
 from whisper_service.text.captions import CaptionOptions, Cue, join_words, shape
 from whisper_service.text.documents import event_to_dict, switch_to_dict, transcript_to_dict
 from whisper_service.types import Segment, Transcript, Word, to_seconds
@@ -111,11 +111,15 @@ def _json(transcript: Transcript, options: FormatOptions) -> str:  # noqa: ARG00
 
 
 def _jsonl(transcript: Transcript, options: FormatOptions) -> str:  # noqa: ARG001
-    """Write the switches and finals a stream would have said, in the order of their times."""
+    """Write the switches, finals and gaps a stream would have said, in the order of their times."""
     said: list[tuple[int, Mapping[str, Any]]] = [
         (s.at, {"type": "language_switched", **switch_to_dict(s)}) for s in transcript.switches
     ]
     said += [(s.start, event_to_dict(Final(segment=s))) for s in transcript.segments]
+    said += [
+        (g.start, event_to_dict(AudioSkipped(start=g.start, end=g.end, reason=g.reason)))
+        for g in transcript.gaps
+    ]
     said.sort(key=lambda pair: pair[0])
     return _lines(json.dumps(document, ensure_ascii=False) for _, document in said)
 
