@@ -309,7 +309,9 @@ def test_a_start_that_cannot_be_true_adds_no_silence():
     """A damaged time stamp of a year must not become a year of silence."""
     with Decoder(late_sound("matroska", "pcm_s16le", after=0.0, seconds=1.0)) as decoder:
         stream = decoder._stream
-        year = SimpleNamespace(start_time=365 * 86_400_000, time_base=Fraction(1, 1000))
+        year = SimpleNamespace(
+            start_time=365 * 86_400_000, time_base=Fraction(1, 1000), duration=None
+        )
         decoder._stream = year
         assert next(decoder._before_it_begins(), None) is None
         decoder._stream = stream
