@@ -9,30 +9,27 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import FLOOR, Clip, mel_edges
+from training.data import FLOOR, Clip
 from training.grammar import LANGUAGES
 from training.shards import Clips, Power
 
 # Share of each kind of window. Early ones hold nothing long, which costs most and teaches least.
 WINDOWS = {
     "short": 0.16,
-    "one": 0.34,
+    "one": 0.32,
     "two": 0.15,
     "several": 0.08,
     "long": 0.03,
     "languages": 0.16,
     "noise": 0.05,
-    "babble": 0.03,
+    "babble": 0.05,
 }
-EARLY = WINDOWS | {"one": 0.46, "two": 0.12, "several": 0.02, "long": 0.0}
-PADDED, CUT_END, CUT_START, PROMPTED, TIMED, BAND_8K = 0.03, 0.5, 0.25, 0.12, 0.25, 0.1
-WARPED = 0.3
-WARPS = (0.86, 0.89, 0.92, 0.95, 1.05, 1.08, 1.12, 1.16)  # longer and shorter throats
+EARLY = WINDOWS | {"one": 0.44, "two": 0.12, "several": 0.02, "long": 0.0}
+PADDED, CUT_END, CUT_START, PROMPTED, TIMED, BAND_8K = 0.05, 0.5, 0.25, 0.12, 0.25, 0.1
 SHORT = (30, 220)  # frames of a short window
 LONGEST = 3000  # frames of 10 ms
 
@@ -63,30 +60,12 @@ class Window:
     whole: bool = True  # false where a sentence without word times was involved
 
 
-@cache
-def warp(factor: float) -> NDArray[np.float32]:
-    """Matrix [80, 80] that moves what sounds at ``factor * f`` to ``f``, for mel powers.
-
-    Vocal tract length perturbation: Jaitly and Hinton, 2013.
-    """
-    hertz = mel_edges()[1:-1]
-    at = np.interp(hertz * factor, hertz, np.arange(len(hertz)))
-    lower = np.minimum(at.astype(int), len(hertz) - 2)
-    matrix = np.zeros((len(hertz), len(hertz)), np.float32)
-    columns = np.arange(len(hertz))
-    matrix[lower, columns] = 1 - (at - lower)
-    matrix[lower + 1, columns] += at - lower
-    return matrix
-
-
 def draw_window(clips: Clips, rng: random.Random, shares: dict[str, float]) -> Window:
     """Put a random clean window together."""
     kind = rng.choices(list(shares), list(shares.values()))[0]
     if kind in ("noise", "babble"):
         frames = 2 * rng.randint(10, 400) if rng.random() < 0.9 else 2 * rng.randint(400, 1500)
-        return Window(
-            np.full((frames, 80), 10.0**FLOOR, np.float32), [], [], [], rng.choice(LANGUAGES)
-        )
+        return Window(clips.silence(frames), [], [], [], rng.choice(LANGUAGES))
     window = join(clips, plan_languages(kind, rng), rng)
     if window.whole:
         frames = len(window.power)
@@ -108,18 +87,16 @@ def plan_languages(kind: str, rng: random.Random) -> list[str]:
 
 def join(clips: Clips, languages: list[str], rng: random.Random) -> Window:
     """Speak sentences one after the other with pauses of 0-1.5 s, 30 s at most."""
-    silence = np.float32(10.0**FLOOR)
-    parts = [np.full((2 * rng.randint(0, 25), 80), silence, np.float32)]
+    parts = [clips.silence(2 * rng.randint(0, 25))]
     window = Window(parts[0], [], [], [], rng.choice(languages), mixed=len(set(languages)) > 1)
     frames = len(parts[0])
     for number, language in enumerate(languages):
         clip, power = clips.draw(language, rng)
-        if rng.random() < WARPED:
-            power = power @ warp(rng.choice(WARPS))
+        power = clips.varied(power, rng)
         pause = 2 * rng.choice([0, rng.randint(5, 30), rng.randint(10, 75)]) if number else 0
         if frames + pause + len(power) > LONGEST:
             break
-        parts += [np.full((pause, 80), silence, np.float32), power]
+        parts += [clips.silence(pause), power]
         start = (frames + pause) / 100
         window.words += [
             Spoken(len(window.sentences), b, f, start + s, start + e) for b, f, s, e in clip.words
@@ -128,7 +105,7 @@ def join(clips: Clips, languages: list[str], rng: random.Random) -> Window:
         window.starts.append(start)
         window.whole &= bool(clip.words)
         frames += pause + len(power)
-    parts.append(np.full((min(2 * rng.randint(0, 40), LONGEST - frames), 80), silence, np.float32))
+    parts.append(clips.silence(min(2 * rng.randint(0, 40), LONGEST - frames)))
     window.power = np.concatenate(parts)
     if window.mixed and window.language not in {clip.language for clip in window.sentences}:
         window.language = window.sentences[0].language

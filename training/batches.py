@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,14 +35,14 @@ IGNORE = -100
 FRAME = 0.02  # seconds of one encoder frame
 FRAMES_A_BATCH = 10_000  # mel frames, padding included
 POOL = 320  # examples sorted by length at a time
-SPANS = 2  # language spans of a window
+SPANS = 4  # language spans of a window
 
 
 @dataclass
 class Example:
     """One window ready for the model; tokens are rows of the trained embedding."""
 
-    mel: NDArray[np.float32]  # [frames, 80]
+    mel: NDArray[Any]  # [frames, 80], or the rows of ``rows.py`` [frames]
     tokens: list[int]
     targets: list[int]
     guides: list[tuple[int, int, int]]  # query position, first and last encoder frame
@@ -99,7 +100,7 @@ class Maker:
         return self.first_time + min(1500, max(0, round(seconds / FRAME)))
 
     def example(
-        self, window: Window, mel: NDArray[np.float32], prompt: str, rng: random.Random
+        self, window: Window, mel: NDArray[Any], prompt: str, rng: random.Random
     ) -> Example:
         """Write the token sequence of a window and everything that supervises it."""
         sp = self.special
@@ -245,12 +246,14 @@ def draw(
     return maker.example(window, normalized(mel, window.padded), prompt, rng)
 
 
-def by_length(examples: list[Example], budget: int, rng: random.Random) -> list[list[Example]]:
+def by_length(
+    examples: list[Example], budget: int, rng: random.Random, largest: int = 64
+) -> list[list[Example]]:
     """Group examples of similar length within the frame budget, in random order."""
     groups: list[list[Example]] = [[]]
     for example in sorted(examples, key=lambda e: len(e.mel) + rng.random() * 40):
         longest = max([len(e.mel) for e in groups[-1]] + [len(example.mel)])
-        if groups[-1] and ((len(groups[-1]) + 1) * longest > budget or len(groups[-1]) >= 64):
+        if groups[-1] and ((len(groups[-1]) + 1) * longest > budget or len(groups[-1]) >= largest):
             groups.append([])
         groups[-1].append(example)
     rng.shuffle(groups)

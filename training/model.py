@@ -57,7 +57,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         """Attend from x [B, N, d]; mask [B or 1, 1, N or 1, M] is true where allowed."""
         q = self.split(self.q_proj(x))
-        if max(q.shape[2], kv[0].shape[2]) > SHORT:
+        if q.is_cuda or max(q.shape[2], kv[0].shape[2]) > SHORT:
             y = F.scaled_dot_product_attention(q, *kv, attn_mask=mask, is_causal=causal)
         else:
             scores = (q * q.shape[-1] ** -0.5) @ kv[0].transpose(2, 3)
@@ -119,13 +119,28 @@ class Encoder(nn.Module):
         """Encode mels [B, 80, T] of even lengths [B] to [B, T / 2, d], with its mask."""
         steps = torch.arange(mels.shape[2], device=mels.device)
         inside = steps[None] < lengths[:, None]
-        x = F.gelu(self.conv1(mels)) * inside[:, None]
-        x = F.gelu(self.conv2(x)).transpose(1, 2)
+        x = F.gelu(convolved(self.conv1, mels)) * inside[:, None]
+        x = F.gelu(convolved(self.conv2, x)).transpose(1, 2)
         x = x + self.embed_positions.weight[: x.shape[1]]
-        mask = inside[:, None, None, ::2]
+        mask = inside[:, None, None, ::2].contiguous()  # the fused operator wants stride 1
         for layer in self.layers:
             x = layer.feed(layer.attend_self(x, mask, causal=False))
         return self.layer_norm(x), mask
+
+
+def convolved(layer: nn.Conv1d, x: Tensor) -> Tensor:
+    """The convolution of three taps; on a GPU as one product, as cuDNN plans anew for every shape.
+
+    A plan takes 100 ms, and hardly two batches have the same shape.
+    """
+    if not x.is_cuda:
+        return layer(x)
+    step = layer.stride[0]
+    padded = F.pad(x, (1, 1)).transpose(1, 2)
+    frames = (x.shape[2] - 1) // step + 1
+    taps = [padded[:, tap : tap + step * (frames - 1) + 1 : step] for tap in range(3)]
+    weight = layer.weight.transpose(1, 2).flatten(1)  # [out, 3 * in], tap by tap
+    return F.linear(torch.cat(taps, 2), weight, layer.bias).transpose(1, 2)
 
 
 class Decoder(nn.Module):
@@ -155,7 +170,7 @@ class Decoder(nn.Module):
         sequence of its own at position 0.
         """
         positions = self.embed_positions.weight[: 1 if alone else tokens.shape[1]]
-        x = self.rows[tokens] + positions
+        x = F.embedding(tokens, self.rows) + positions
         diagonal = None
         if alone:
             eye = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -29,15 +31,13 @@ class Objective(nn.Module):
         named = [*self.named_parameters(), *self.named_buffers()]
         halves = {name: p.bfloat16() if p.is_floating_point() else p for name, p in named}
         parts = functional_call(self, halves, (batch.to(self.model.phone_head.weight.device),))
-        phone_weight = max(0.15, 0.6 * (1 - step / 6000))
-        total = (
-            parts["text"]
-            + 0.2 * parts["language"]
-            + phone_weight * parts["phone"]
-            + 0.3 * parts["guide"]
-        )
-        total.backward()
-        return torch.stack([parts[name].detach().float().cpu() for name in PARTS])
+        weigh(parts, max(0.15, 0.6 * (1 - step / 6000))).backward()
+        return torch.stack([parts[name].detach().float() for name in PARTS])
+
+
+def weigh(parts: dict[str, Tensor], phone: float) -> Tensor:
+    """The loss to lower; phonemes teach the most at the beginning."""
+    return parts["text"] + 0.2 * parts["language"] + phone * parts["phone"] + 0.3 * parts["guide"]
 
 
 def losses(model: Whisper, batch: Batch) -> dict[str, Tensor]:
@@ -45,32 +45,31 @@ def losses(model: Whisper, batch: Batch) -> dict[str, Tensor]:
     encoded, mask = model.encoder(batch.mels, batch.lengths)
     memory = model.decoder.memory(encoded)
     states, weights = model.decoder(batch.tokens, memory, mask)
-    kept = batch.targets != IGNORE
-    text = model.decoder.logits(states[kept])
     starts = torch.full_like(batch.languages, model.start)
     alone, _ = model.decoder(starts, memory, batch.spans[:, None], alone=True)
-    named = batch.languages != IGNORE
-    language = model.decoder.logits(alone[named])
-    phones = model.phone_head(encoded).float().flatten(0, 1)
-    nothing = text.sum() * 0
-    labels = batch.phones.flatten()
     return {
-        "text": F.cross_entropy(text, batch.targets[kept]),
-        "language": F.cross_entropy(language, batch.languages[named]) if named.any() else nothing,
-        "phone": F.cross_entropy(phones, labels, ignore_index=IGNORE)
-        if (labels != IGNORE).any()
-        else nothing,
+        "text": cross_entropy(model.decoder.logits, states, batch.targets),
+        "language": cross_entropy(model.decoder.logits, alone, batch.languages),
+        "phone": cross_entropy(lambda x: model.phone_head(x).float(), encoded, batch.phones),
         "guide": guided(weights, batch.guides),
     }
+
+
+def cross_entropy(logits: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor) -> Tensor:
+    """Mean over the targets that are asked for; 0 where there is none."""
+    states, targets = states.flatten(0, -2), targets.flatten()
+    if not states.is_cuda:  # there a choice of rows would wait for the GPU
+        kept = targets != IGNORE
+        states, targets = states[kept], targets[kept]
+    total = F.cross_entropy(logits(states), targets, ignore_index=IGNORE, reduction="sum")
+    return total / (targets != IGNORE).sum().clamp(min=1)
 
 
 def guided(weights: list[Tensor], wanted: Tensor) -> Tensor:
     """-log of the attention mass that the alignment heads put on the frames being written."""
     asked = wanted.any(-1)
-    if not asked.any():
-        return weights[0].sum() * 0
     total = torch.zeros((), device=wanted.device)
     for layer, head in ALIGNMENT_HEADS:
-        mass = (weights[layer][:, head].float() * wanted).sum(-1)[asked]
-        total = total - (mass + 1e-5).log().mean() / len(ALIGNMENT_HEADS)
-    return total
+        mass = (weights[layer][:, head].float() * wanted).sum(-1)
+        total = total - ((mass + 1e-5).log() * asked).sum()
+    return total / (len(ALIGNMENT_HEADS) * asked.sum().clamp(min=1))

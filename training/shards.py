@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import Clip, log_mel
+from training.data import FLOOR, Clip, log_mel, mel_edges
 from training.grammar import LANGUAGES
 from training.noise import colored_noise, hum
 
 Power = NDArray[np.float32]  # mel power [frames, 80]
+WARPED = 0.3
+WARPS = (0.86, 0.89, 0.92, 0.95, 1.05, 1.08, 1.12, 1.16)  # longer and shorter throats
 
 
 class Clips:
@@ -46,6 +49,14 @@ class Clips:
         rows = self.arrays[shard][clip.first : clip.first + clip.frames]
         return clip, np.power(10.0, rows.astype(np.float32))
 
+    def varied(self, power: Power, rng: random.Random) -> Power:
+        """The same words out of another throat, now and then."""
+        return power @ warp(rng.choice(WARPS)) if rng.random() < WARPED else power
+
+    def silence(self, frames: int) -> Power:
+        """Digital silence."""
+        return np.full((frames, 80), 10.0**FLOOR, np.float32)
+
 
 def noise_bank(clips: Clips, seed: int, seconds: float = 30.0) -> tuple[list[Power], list[Power]]:
     """Stationary noises and babble of eight talkers, as mel power of unit loudness [frames, 80]."""
@@ -67,3 +78,19 @@ def _babble(clips: Clips, frames: int, rng: random.Random, talkers: int = 8) -> 
                 total[first:last] += power[first - position : last - position]
             position += len(power) + rng.randint(5, 40)
     return total / total.mean() * 0.02
+
+
+@cache
+def warp(factor: float) -> NDArray[np.float32]:
+    """Matrix [80, 80] that moves what sounds at ``factor * f`` to ``f``, for mel powers.
+
+    Vocal tract length perturbation: Jaitly and Hinton, 2013.
+    """
+    hertz = mel_edges()[1:-1]
+    at = np.interp(hertz * factor, hertz, np.arange(len(hertz)))
+    lower = np.minimum(at.astype(int), len(hertz) - 2)
+    matrix = np.zeros((len(hertz), len(hertz)), np.float32)
+    columns = np.arange(len(hertz))
+    matrix[lower, columns] = 1 - (at - lower)
+    matrix[lower + 1, columns] += at - lower
+    return matrix

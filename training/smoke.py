@@ -49,6 +49,51 @@ def training_runs(folder: Path) -> None:
     assert (folder / "run" / "curve.png").stat().st_size > 1000
 
 
+def more_layers_change_nothing(folder: Path) -> None:
+    """Added encoder layers leave what the model says as it is, until they are trained."""
+    from training.gpu import deepened
+    from training.model import load
+
+    mels, lengths = torch.randn(2, 80, 60), torch.tensor([60, 40])
+    with torch.no_grad():
+        before, _ = load(folder / "run" / "last.pt")[0].encoder(mels, lengths)
+        after, _ = deepened(load(folder / "run" / "last.pt")[0], 3).encoder(mels, lengths)
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+def stacked_muon_is_muon(_: Path) -> None:
+    """Matrices that are updated together change as they do one by one."""
+    from training.muon import StackedMuon
+
+    ours = [torch.randn(shape) for shape in ((8, 8), (32, 8), (8, 32), (8, 8))]
+    theirs = [torch.nn.Parameter(matrix.clone()) for matrix in ours]
+    stacked = StackedMuon(ours)
+    single = torch.optim.Muon(theirs, lr=0.01, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    for _step in range(3):
+        for matrix, other in zip(ours, theirs, strict=True):
+            matrix.grad = torch.randn_like(matrix)
+            other.grad = matrix.grad.clone()
+        stacked.step(0.01)
+        single.step()
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(ours, theirs, strict=True))
+
+
+def gpu_training_runs(folder: Path) -> None:
+    """The program for a GPU speaks, plans and learns, on the CPU here."""
+    from training.model import load
+
+    _module(
+        "training.gpu",
+        *("--start", folder / "run" / "last.pt", "--out", folder / "gpu", "--work", folder),
+        *("--device", "cpu", "--minutes", 0.5, "--encoder-layers", 3, "--batch-frames", 2000),
+        *("--speakers", 1, "--planners", 1, "--shards", 1),
+    )
+    model, stored = load(folder / "gpu" / "model.pt")
+    assert model.shape.encoder_layers == 3
+    assert stored["step"] > 0
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
 def export_is_lossless(folder: Path) -> None:
     """The compact layout expands to exactly the standard one."""
     for arguments in (("--to", "compact"), ("--to", "standard", "--standard")):
@@ -85,6 +130,9 @@ _EMBEDDING = "model.decoder.embed_tokens.weight"
 CHECKS: tuple[Callable[[Path], None], ...] = (
     shard_is_made,
     training_runs,
+    more_layers_change_nothing,
+    stacked_muon_is_muon,
+    gpu_training_runs,
     export_is_lossless,
     transformers_loads_it,
 )

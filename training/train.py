@@ -117,7 +117,7 @@ def train(args: argparse.Namespace) -> None:
     while (done := share_done(step, time.time() - began, args)) < 1:
         maker.early = done < EARLY_SHARE
         rate = args.rate * rate_factor(step, done, args)
-        sums += objective.backward(next(source), step)
+        sums += objective.backward(next(source), step).cpu()
         count += 1
         if helper is not None:
             parts = helper.collect(step, maker.early)
