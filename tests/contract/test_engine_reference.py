@@ -214,7 +214,11 @@ def test_the_demo_model_decodes_speech_as_the_reference(
     clear = [i for i, (_, expected) in enumerate(pairs) if expected.margin > LEAST_MARGIN]
     assert len(clear) > len(pairs) // 2, "rounding decides few of a trained model's tokens"
     for i in clear:
-        check_same(*pairs[i], asked[i][1])
+        found, expected = pairs[i]
+        if found.stopped == "repetition":  # the reference goes on until it has no room
+            assert list(found.tokens) == expected.tokens[: len(found.tokens)]
+        else:
+            check_same(found, expected, asked[i][1])
     assert all(hypothesis.tokens for hypothesis, _ in pairs[::2]), "speech gives text"
 
 
