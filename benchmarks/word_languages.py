@@ -32,7 +32,7 @@ from whisper_service.features import log_mel
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.streaming.word_languages import span_of
+from whisper_service.streaming.word_languages import widened
 from whisper_service.types import FRAME, FloatArray, Word, to_samples
 
 SUITES: tuple[Suite, ...] = ("insertions", "accuracy", "switches-pause", "switches-no-pause")
@@ -122,7 +122,7 @@ def listen(
     end = min(window.start + CONTEXT, len(recording.samples))
     later = engine.encode([log_mel(recording.samples[window.start : end], engine.n_mels)])[0]
     for word in words:
-        span = span_of(word, window)
+        span = widened(word.start, word.end, window)
         first, last = window.frame(span.start), window.frame(span.end)
         first = min(first, window.encoded.frames - 1)
         last = max(first + 1, last)

@@ -3,7 +3,14 @@
 import numpy as np
 
 from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions
-from whisper_service.events import Committed, Final, Lag
+from whisper_service.events import (
+    AudioSkipped,
+    Committed,
+    Final,
+    Lag,
+    SpeechEnded,
+    SpeechStarted,
+)
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ScriptedEngine
 
@@ -40,6 +47,18 @@ def committed(events):
 
 def finals(events):
     return [e.segment for e in events if isinstance(e, Final)]
+
+
+def pieces(events):
+    """Where speech went: segments and gaps in the order they were told of."""
+    told = [e for e in events if isinstance(e, Final | AudioSkipped)]
+    return [e.segment if isinstance(e, Final) else e for e in told]
+
+
+def utterances(events):
+    """``(start, end)`` of each stretch of speech."""
+    starts = [e.at for e in events if isinstance(e, SpeechStarted)]
+    return zip(starts, [e.at for e in events if isinstance(e, SpeechEnded)], strict=True)
 
 
 def without_lag(events):

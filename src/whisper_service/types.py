@@ -52,7 +52,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A completed stretch of speech in one language; times in samples since the stream began."""
+    """A completed stretch of speech in one language; times in samples since the stream began.
+
+    Segments of one utterance leave no speech between them, so one may begin before its first word
+    and end behind its last.
+    """
 
     id: int
     start: int
@@ -69,12 +73,16 @@ class Segment:
     words: tuple[Word, ...] = ()
 
 
-GapReason: TypeAlias = Literal["no_speech", "overload", "other_language"]
+GapReason: TypeAlias = Literal["no_speech", "no_words", "overload", "other_language"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A stretch ``[start, end)`` (samples) that was not transcribed, and why."""
+    """A stretch ``[start, end)`` (samples) that was not transcribed, and why.
+
+    ``no_speech``: the detector heard some, the model none. ``no_words``: both did, but nothing was
+    written.
+    """
 
     start: int
     end: int

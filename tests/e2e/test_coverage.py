@@ -1,10 +1,14 @@
 """Every second of speech is in exactly one segment or in a gap with a reason: it adds up."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
 from streams import options as tone_options
+from streams import pieces, utterances
 from streams import run as run_tones
-from whisper_service.config import LanguageOptions, StreamOptions
+from whisper_service.config import DecodeOptions, LanguageOptions, StreamOptions
 from whisper_service.evaluation.replay import replay
 from whisper_service.evaluation.score import coverage, speech_intervals
 from whisper_service.evaluation.switching import Stretch
@@ -48,10 +52,41 @@ def test_each_word_through_a_change_is_in_exactly_one_place(name, mode):
     assert lost <= 2 * EDGE * len(words)
 
 
+def live(demo, samples, policy="align_att"):
+    language = LanguageOptions(policy="code_switch", languages=("en", "es", "fr", "de", "zh"))
+    decode = DecodeOptions(policy=policy)
+    return replay(demo, samples, StreamOptions(mode="fast", language=language, decode=decode))
+
+
 @pytest.fixture(scope="module")
 def heard(demo, recording):
-    language = LanguageOptions(policy="code_switch", languages=("en", "es", "fr", "de", "zh"))
-    return replay(demo, recording, StreamOptions(mode="fast", language=language))
+    return live(demo, recording)
+
+
+@pytest.mark.parametrize("policy", ["align_att", "local_agreement"])
+def test_a_change_in_one_breath_leaves_nothing_between_two_segments(demo, recording, truth, policy):
+    english, spanish = (
+        recording[to_samples(s["start"]) : to_samples(s["end"])] for s in truth[3:5]
+    )
+    silence = np.zeros(to_samples(1.0), np.float32)
+    run = live(demo, np.concatenate([silence, english, spanish, silence]), policy)
+    events = [t.event for t in run.events]
+    ((started, ended),) = utterances(events)
+    before, after = run.transcript.segments
+    (switch,) = run.transcript.switches
+    assert (before.language, after.language) == ("en", "es")
+    assert switch.at <= before.end == after.start
+    assert before.start <= started
+    assert after.end >= ended
+
+
+def test_each_stretch_of_speech_in_the_bundled_recording_is_covered_once(heard):
+    events = [t.event for t in heard.events]
+    places = pieces(events)
+    assert all(a.end <= b.start for a, b in pairwise(places))
+    for started, ended in utterances(events):
+        held = sum(max(0, min(p.end, ended) - max(p.start, started)) for p in places)
+        assert held == ended - started
 
 
 def test_the_bundled_recording_is_covered_once(heard, truth):

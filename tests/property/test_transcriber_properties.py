@@ -7,13 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams import finals, options, run, stream, without_lag
+from streams import finals, options, pieces, run, stream, utterances, without_lag
+from whisper_service.config import DecodeOptions, VadOptions
 from whisper_service.events import Committed, Final
 from whisper_service.testing import VOCABULARY, utterance
 
 WORD = st.tuples(st.sampled_from(sorted(VOCABULARY)), st.sampled_from([0.3, 0.45, 0.6]))
 PAUSE = st.tuples(st.none(), st.sampled_from([0.2, 0.6, 1.1]))
 SCRIPT = st.lists(st.one_of(WORD, WORD, PAUSE), min_size=1, max_size=12)
+BREATH = st.tuples(st.sampled_from(["en", "es", "zh", "fr"]), st.integers(2, 8))
+LIMITS = [
+    {},
+    {"max_context": 2.0, "hard_context": 4.0},
+    {"vad": VadOptions(enabled=False)},
+    {"vad": VadOptions(enabled=False), "max_context": 2.0, "hard_context": 4.0},
+]
 SETTINGS = settings(max_examples=25, deadline=None)
 
 
@@ -78,3 +86,32 @@ def test_finals_come_after_their_words(seed):
             seen += event.words
         if isinstance(event, Final):
             assert all(w in seen for w in event.segment.words)
+
+
+def breath(language, count):
+    """``count`` words of one language without a pause."""
+    words = [word for word, (spoken, _) in sorted(VOCABULARY.items()) if spoken == language]
+    return [(word, 0.5) for word in itertools.islice(itertools.cycle(words), count)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.one_of(BREATH, BREATH, WORD, PAUSE), min_size=1, max_size=10),
+    st.sampled_from([("en", "es"), ("en", "es", "zh"), ("en",), ()]),
+    st.sampled_from(["fast", "offline"]),
+    st.sampled_from(["align_att", "local_agreement"]),
+    st.sampled_from(LIMITS),
+)
+def test_every_sample_of_speech_is_in_exactly_one_segment_or_gap(
+    parts, languages, mode, policy, limits
+):
+    script = [
+        word for part in parts for word in (breath(*part) if isinstance(part[1], int) else [part])
+    ]
+    opts = options(*languages, mode=mode, decode=DecodeOptions(policy=policy), **limits)
+    _, events = run(utterance(script), opts)
+    places = pieces(events)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(places)), "in order, none twice"
+    for started, ended in utterances(events):
+        held = sum(max(0, min(p.end, ended) - max(p.start, started)) for p in places)
+        assert held == ended - started

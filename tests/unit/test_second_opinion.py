@@ -217,6 +217,11 @@ def test_the_clearly_better_text_speaks_against_the_other():
     assert not speaks_against(silent(), silent())
 
 
+def own(start, end):
+    """No word sounds like the next language."""
+    return False
+
+
 @pytest.mark.parametrize(
     ("probability", "late", "moved"),
     [
@@ -230,7 +235,23 @@ def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late,
     begins = said.window.sample(said.words[-1].start)
     point = begins + to_samples(0.1) + late
     expected = begins if moved else point
-    assert session().before_fragment(said, point) == expected
+    assert session().before_fragment(said, point, own) == expected
+
+
+@pytest.mark.parametrize(
+    ("late", "moved"), [(0, True), (FRAGMENT, False)], ids=["near", "longer than a fragment"]
+)
+def test_a_sure_last_word_that_sounds_foreign_belongs_behind_the_change(late, moved):
+    said, heard = proposal(probability=0.99), []
+
+    def foreign(start, end):
+        heard.append((start, end))
+        return len(heard) == 1
+
+    begins, ends = (said.window.sample(at) for at in (said.words[-1].start, said.words[-1].end))
+    point = begins + to_samples(0.1) + late
+    assert session().before_fragment(said, point, foreign) == (begins if moved else point)
+    assert heard[:1] == ([(begins, ends)] if moved else [])
 
 
 @pytest.mark.parametrize(("first", "moved"), [(0.3, 2), (0.9, 1)])
@@ -241,7 +262,7 @@ def test_several_doubtful_words_belong_behind_the_change(first, moved):
     said = replace(said, words=(*before, one, two))
     point = said.window.sample(two.start) + to_samples(0.1)
     expected = said.window.sample((one if moved == 2 else two).start)
-    assert session().before_fragment(said, point) == expected
+    assert session().before_fragment(said, point, own) == expected
 
 
 def test_words_that_belong_behind_a_change_take_no_time_before_it():
@@ -249,7 +270,7 @@ def test_words_that_belong_behind_a_change_take_no_time_before_it():
     *before, one, two = said.words
     one = replace(one, start=two.start - 5, end=two.start, probability=0.3)
     said = replace(said, words=(*before, one, two))
-    point = s.before_fragment(said, said.window.sample(two.start) + to_samples(0.1))
+    point = s.before_fragment(said, said.window.sample(two.start) + to_samples(0.1), own)
     kept = s.accept(said, frontier=point, final=True, until=point)
     assert len(kept) == len(before)
     assert s.state.last_end <= point
@@ -259,11 +280,11 @@ def test_a_fragment_does_not_reach_back_behind_committed_words():
     s, said = session(), proposal(probability=0.1)
     point = said.window.sample(said.words[-1].start) + to_samples(0.1)
     s.state.last_end = point - FRAME
-    assert s.before_fragment(said, point) == point - FRAME
+    assert s.before_fragment(said, point, own) == point - FRAME
 
 
 def test_without_words_a_change_stays_where_it_is():
-    assert session().before_fragment(silent(), to_samples(1.0)) == to_samples(1.0)
+    assert session().before_fragment(silent(), to_samples(1.0), own) == to_samples(1.0)
 
 
 class Trial:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from whisper_service.engine.base import Hypothesis
-from whisper_service.streaming.segments import LONG, LONGEST, SegmentBuilder
+from whisper_service.streaming.segments import HOLE, LONG, LONGEST, SegmentBuilder
 from whisper_service.streaming.session import Proposal
 from whisper_service.types import SAMPLE_RATE, Word
 
@@ -68,11 +68,39 @@ def test_a_long_segment_ends_with_its_sentence_and_a_longer_one_at_once(seconds,
 
 
 def test_a_segment_reaches_from_its_first_word_to_the_last_end():
-    builder = SegmentBuilder()
+    builder = SegmentBuilder(border=10)
     builder.add([word("a", 10, 50, tokens=(1, 2)), word(" b", 50, 90, tokens=(3,))])
     segment = builder.finish()
     assert (segment.start, segment.end, segment.tokens) == (10, 90, (1, 2, 3))
     assert (segment.text, segment.words[1].text) == ("a b", " b")
+
+
+@pytest.mark.parametrize(
+    ("first", "start"), [(150, 100), (90, 90), (100 + HOLE, 100), (101 + HOLE, 101 + HOLE)]
+)
+def test_a_segment_begins_at_the_border_unless_its_first_word_is_too_far_behind(first, start):
+    builder = SegmentBuilder(border=100)
+    assert builder.begins(first) == start
+    builder.add([word("a", first, first + 50)])
+    assert builder.begins(first + 20) == start, "of the running segment"
+    segment = builder.finish()
+    assert (segment.start, segment.words[0].start) == (start, first)
+
+
+@pytest.mark.parametrize(
+    ("until", "end"), [(0, 90), (80, 90), (150, 150), (90 + HOLE, 90 + HOLE), (91 + HOLE, 90)]
+)
+def test_a_segment_reaches_to_where_its_session_ends_unless_that_is_too_far_behind(until, end):
+    builder = SegmentBuilder()
+    builder.add([word("a", 10, 50), word(" b", 60, 90)])
+    segment = builder.finish(until)
+    assert (segment.end, builder.border, segment.words[-1].end) == (end, end, 90)
+
+
+def test_without_words_the_border_stays_where_it_is():
+    builder = SegmentBuilder(border=100)
+    assert builder.finish(200) is None
+    assert builder.border == 100
 
 
 def test_a_segment_is_as_sure_of_its_language_as_its_decodes_were():

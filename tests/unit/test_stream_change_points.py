@@ -2,8 +2,12 @@
 
 from itertools import pairwise
 
-from streams import committed, finals, options, run
-from whisper_service.events import Committed, LanguageSwitched
+import pytest
+
+from streams import committed, finals, options, pieces, run
+from whisper_service.config import DecodeOptions, VadOptions
+from whisper_service.events import AudioSkipped, Committed, Final, LanguageSwitched, Partial
+from whisper_service.lid import LanguageTracker
 from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.session import LanguageSession
 from whisper_service.streaming.utterance import OVERSHOT
@@ -15,6 +19,8 @@ ENGLISH = [(None, 0.7), ("hello", 0.5), ("world", 0.5), ("please", 0.5), ("yes",
 SPANISH = [(w, 0.5) for w in ("hola", "mundo", "gracias", "buenos", "sí", "hola")]
 IN_ONE_BREATH = [*ENGLISH, ("everything", 0.5), ("hello", 0.5), *SPANISH, (None, 1.2)]
 CHANGE = word_times(IN_ONE_BREATH)[6].start
+UNHEARD = ("bonjour", 0.5)  # speech in which neither language has words
+UNHEARD_BETWEEN = [*ENGLISH, ("everything", 0.5), ("hello", 0.5), UNHEARD, *SPANISH, (None, 1.2)]
 
 
 def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
@@ -95,7 +101,7 @@ def test_a_change_at_the_start_of_a_session_with_words_ends_its_segment(monkeypa
 def test_a_fragment_of_the_next_language_moves_the_change(monkeypatch):
     localised = []
 
-    def before_fragment(self, proposal, point):
+    def before_fragment(self, proposal, point, foreign):
         localised.append(point)
         return point - to_samples(0.1)
 
@@ -103,3 +109,75 @@ def test_a_fragment_of_the_next_language_moves_the_change(monkeypatch):
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
     (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
     assert [switched.at] == [point - to_samples(0.1) for point in localised]
+
+
+@pytest.mark.parametrize("policy", ["align_att", "local_agreement"])
+def test_two_segments_meet_at_a_change_wherever_their_words_end_and_begin(policy):
+    opts = options("en", "es", decode=DecodeOptions(policy=policy))
+    _, events = run(utterance(UNHEARD_BETWEEN), opts)
+    english, spanish = finals(events)
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert english.words[-1].end < switched.at < spanish.words[0].start
+    assert english.end == switched.at == spanish.start
+
+
+def test_speech_without_words_that_is_too_long_for_a_segment_is_left_out_up_to_the_change():
+    script = [*ENGLISH, (None, 2.5), *SPANISH, (None, 1.2)]
+    _, events = run(utterance(script), options("en", "es", vad=VadOptions(enabled=False)))
+    english, gap, *_ = pieces(events)
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert english.end == english.words[-1].end
+    assert gap == AudioSkipped(start=english.end, end=switched.at, reason="no_words")
+
+
+def test_a_running_segment_is_shown_to_begin_where_it_does_when_it_is_complete():
+    _, events = run(utterance(UNHEARD_BETWEEN), options("en", "es"))
+    shown = {(e.language, e.start) for e in events if isinstance(e, Partial)}
+    assert shown == {(s.language, s.start) for s in finals(events)}
+
+
+def test_behind_words_that_reach_past_the_change_the_new_segment_begins_where_they_end(monkeypatch):
+    def localise(self, change, window, *, places, **_):
+        return list(places)[-1] - to_samples(0.3)
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    english, spanish = finals(events)
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert switched.at < english.words[-1].end == english.end == spanish.start
+
+
+@pytest.mark.parametrize("later", [-0.3, 0.3])
+def test_a_segment_complete_before_the_change_was_found_is_followed_at_its_end(monkeypatch, later):
+    """The old session says no more before the change: the next segment takes what is left."""
+
+    def localise(self, change, window, *, places, **_):
+        return list(places)[-1] + to_samples(later)
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    monkeypatch.setattr("whisper_service.streaming.segments.LONGEST", to_samples(2.2))
+    _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
+    told = [e for e in events if isinstance(e, Final | LanguageSwitched)]
+    assert [type(e) for e in told[:3]] == [Final, LanguageSwitched, Final]
+    english, spanish = told[0].segment, told[2].segment
+    assert (english.language, spanish.language) == ("en", "es")
+    assert english.words[-1].end == english.end == spanish.start
+    assert told[1].at - english.end == to_samples(later)
+
+
+def test_a_second_choice_behind_words_that_reach_past_the_change_is_placed_behind_them(monkeypatch):
+    script = [*ENGLISH, ("everything", 0.5), ("hello", 0.5)]
+    script += [(w, 0.4) for w in ("hola", "mundo", "gracias")]
+
+    def localise(self, change, window, *, places, **_):
+        return list(places)[-1] - to_samples(0.3)
+
+    def english(session, proposal, *, likely):
+        return session.propose(proposal.window, final=True, language="en")
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    monkeypatch.setattr(LanguageTracker, "uncertain", True)
+    monkeypatch.setattr("whisper_service.streaming.utterance.better_language", english)
+    _, events = run(utterance([*script, (None, 1.2)]), options("en", "es"))
+    assert len(finals(events)) == 2
+    assert all(a.end <= b.start for a, b in pairwise(pieces(events)))

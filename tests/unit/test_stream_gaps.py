@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from streams import committed, finals, options, run
+from streams import committed, finals, options, pieces, run, utterances
 from whisper_service.config import VadOptions
 from whisper_service.events import AudioSkipped, Lag
 from whisper_service.streaming.transcriber import StreamTranscriber
-from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
+from whisper_service.testing import EnergyVad, ScriptedEngine, utterance, word_times
 from whisper_service.text.documents import transcript_to_dict
 from whisper_service.types import SAMPLE_RATE, Gap, to_samples, to_seconds
 
@@ -56,6 +56,53 @@ def test_a_word_of_an_allowed_language_does_not_hide_a_stretch_of_another():
         "reason": "other_language",
     }
     assert "hello world please yes" in committed(events)
+
+
+def test_speech_without_words_is_left_out_and_only_speech():
+    _, events = run(utterance([(None, 0.7), ("bonjour", 0.5), (None, 1.2)]), options("en"))
+    ((started, ended),) = utterances(events)
+    assert finals(events) == []
+    assert skipped(events) == [AudioSkipped(start=started, end=ended, reason="no_words")]
+
+
+@pytest.mark.parametrize(("lost", "marked"), [(1, False), (4, True)])
+def test_a_segment_reaches_to_the_end_of_speech_unless_much_was_lost_there(lost, marked):
+    script = [*ENGLISH, *[("bonjour", 0.5)] * lost, (None, 1.2)]
+    _, events = run(utterance(script), options("en"))
+    ((started, ended),) = utterances(events)
+    (segment,) = finals(events)
+    assert segment.start == started
+    assert segment.end == (segment.words[-1].end if marked else ended)
+    gap = AudioSkipped(start=segment.end, end=ended, reason="no_words")
+    assert skipped(events) == ([gap] if marked else [])
+
+
+def test_a_segment_reaches_to_where_a_language_that_is_not_allowed_began():
+    script = [*ENGLISH, (None, 0.3), *FRENCH * 3, (None, 1.2)]
+    _, events = run(utterance(script), options("en", "es"))
+    segment, gap = pieces(events)
+    assert segment.words[-1].end < segment.end == gap.start
+    assert gap.reason == "other_language"
+
+
+def test_a_long_pause_where_everything_counts_as_speech_is_in_no_segment():
+    script = [*ENGLISH, (None, 40.0), ("hello", 0.5), ("world", 0.5), (None, 2.5)]
+    _, events = run(utterance(script), options("en", vad=VadOptions(enabled=False)))
+    before, *pause, after, end = pieces(events)
+    assert [g.reason for g in skipped(events)] == ["no_words"] * len([*pause, end])
+    assert (before.end, after.start) == (before.words[-1].end, after.words[0].start)
+    assert all(a.end == b.start for a, b in itertools.pairwise(pieces(events)))
+
+
+def test_a_pause_before_a_language_that_is_not_allowed_is_not_marked_as_that():
+    script = [*ENGLISH, (None, 22.0), *FRENCH * 6, *ENGLISH[1:3], (None, 1.0)]
+    samples = utterance(script)
+    cuts = list(range(SAMPLE_RATE, len(samples), SAMPLE_RATE))
+    _, events = run(samples, options("en", "es", vad=VadOptions(enabled=False)), cuts=cuts)
+    (gap,) = [g for g in skipped(events) if g.reason == "other_language"]
+    french = [w for w in word_times(script) if w.language == "fr"]
+    assert abs(gap.start - french[0].start) < to_samples(0.5)
+    assert all(a.end == b.start for a, b in itertools.pairwise(pieces(events)))
 
 
 @pytest.mark.parametrize("count", [6, 30])

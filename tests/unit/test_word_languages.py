@@ -8,7 +8,7 @@ import pytest
 from whisper_service.lid import LidFrame
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.segments import SegmentBuilder
-from whisper_service.streaming.word_languages import SURE, span_of, word_languages
+from whisper_service.streaming.word_languages import SURE, widened, word_languages
 from whisper_service.types import Word, to_samples
 
 LANGUAGES = ("en", "es", "fr", "zh")
@@ -84,13 +84,13 @@ def test_where_one_language_is_allowed_nothing_is_asked(allowed):
 
 
 def test_a_short_word_is_heard_with_what_is_around_it():
-    span = span_of(word(" b", 1.5, 1.6), WINDOW)
+    span = widened(to_samples(1.5), to_samples(1.6), WINDOW)
     assert (span.start, span.end) == (to_samples(1.4), to_samples(1.7))
 
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 0.1), (3.95, 4.0), (4.0, 4.0), (4.1, 4.1)])
 def test_spans_lie_within_the_window_and_are_never_empty(start, end):
-    span = span_of(word(" b", start, end), WINDOW)
+    span = widened(to_samples(start), to_samples(end), WINDOW)
     assert 0 <= span.start < span.end
     assert span.end <= max(WINDOW.end, span.start + 320)
 

@@ -19,7 +19,7 @@ from whisper_service.lid import (
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.localise import candidates, change_point, snapped
-from whisper_service.streaming.word_languages import word_languages
+from whisper_service.streaming.word_languages import widened, word_languages
 from whisper_service.types import Word, to_samples
 
 WHOLE = to_samples(0.5)
@@ -155,6 +155,13 @@ class LanguageListener:
             allowed=self._tracker.columns,
             languages=self._engine.languages,
         )
+
+    def sounds_like(self, language: str, window: Window, start: int, end: int) -> bool:
+        """Whether ``language`` is the likeliest allowed one from ``start`` to ``end`` (samples)."""
+        frame = self._encodings.shared_frames(window, [widened(start, end, window)])[0]
+        known = [code for code in self._tracker.columns if code in self._engine.languages]
+        chances = {c: frame.probabilities[self._engine.languages.index(c)] for c in known}
+        return bool(chances) and max(chances, key=chances.__getitem__) == language
 
     def beyond_doubt(self, word: Word) -> bool:
         """Whether every LID frame that hears ``word`` heard its session's language."""

@@ -11,17 +11,22 @@ from whisper_service.types import Segment, Word, to_samples
 SENTENCE_END = ("。", "？", "！", ".", "?", "!", "…")
 LONG = to_samples(10.0)  # a segment longer than this ends with its next sentence
 LONGEST = to_samples(25.0)  # and one longer than this at the next word
+HOLE = to_samples(1.0)  # a longer stretch without words is no edge of a segment: it is left out
 
 
 @dataclass(slots=True)
 class SegmentBuilder:
     """Collects the words of the running segment and numbers the finished ones.
 
-    ``previous`` is the language of the newest session that committed words in the stream, which
-    decides about the space in front of the next segment.
+    Words are timed by attention, which leaves some speech around each, so segments are not made of
+    their times alone: up to ``border`` (samples) all speech is in a segment or left out, and the
+    next segment begins there. ``previous`` is the language of the newest session that committed
+    words in the stream, which decides about the space in front of the next segment.
     """
 
     next_id: int = 0
+    border: int = 0
+    start: int = 0  # of the running segment, in samples
     language: str = ""  # of the running segment
     words: list[Word] = field(default_factory=list)
     previous: str | None = None
@@ -44,6 +49,7 @@ class SegmentBuilder:
             own = language or word.language
             text = word.text
             if not self.words:
+                self.start = self.begins(word.start)
                 self.language = own
                 text = spaced(text, language=own, previous=self.previous)
             placed = replace(word, text=text)
@@ -51,6 +57,12 @@ class SegmentBuilder:
             self.previous = own
             spaced_words.append(placed)
         return spaced_words
+
+    def begins(self, at: int) -> int:
+        """Where the running segment begins if its first word begins at ``at`` (samples)."""
+        if self.words:
+            return self.start
+        return at if at - self.border > HOLE else min(at, self.border)
 
     def note(self, proposal: Proposal, *, language_probability: float) -> None:
         """Remember what a decode said about the running segment as a whole."""
@@ -65,17 +77,23 @@ class SegmentBuilder:
         ends = self.words[-1].text.rstrip().endswith(SENTENCE_END)
         return length > LONGEST or (length > LONG and ends)
 
-    def finish(self) -> Segment | None:
-        """Close the running segment; ``None`` when it has no words."""
+    def finish(self, until: int = 0) -> Segment | None:
+        """Close the running segment; ``None`` when it has no words.
+
+        It reaches to ``until`` (samples), where its session or the speech ends, unless its last
+        word ends behind that or :data:`HOLE` before it.
+        """
         if not self.words:
             self._clear()
             return None
         text = self.text
+        said = max(w.end for w in self.words)
+        self.border = until if 0 < until - said <= HOLE else said
         probabilities = self.language_probabilities or [0.0]
         segment = Segment(
             id=self.next_id,
-            start=self.words[0].start,
-            end=max(w.end for w in self.words),
+            start=self.start,
+            end=self.border,
             text=text,
             language=self.language,
             language_probability=min(1.0, sum(probabilities) / len(probabilities)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from whisper_service.config import DecodeOptions
@@ -29,7 +29,7 @@ TAIL = 24  # committed words in which a loop is looked for, beside the new ones
 SKIP = to_samples(1.0)  # speech that a decode may not jump over
 PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
 LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
-FRAGMENT = to_samples(0.25)  # before a change doubtful words so short are the next one's beginning
+FRAGMENT = to_samples(0.25)  # a word that begins so near a change may be the next one's beginning
 DOUBTFUL = 0.7  # probability below which a word is doubtful
 CAUTION = to_samples(0.3)  # a doubtful word is held so far before the end of its language
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
@@ -216,17 +216,21 @@ class LanguageSession:
             end = max(end, proposal.window.sample(word.end))
         return len(proposal.words)
 
-    def before_fragment(self, proposal: Proposal, point: int) -> int:
+    def before_fragment(
+        self, proposal: Proposal, point: int, foreign: Callable[[int, int], bool]
+    ) -> int:
         """Where ``proposal``, decoded up to a change at ``point`` (samples), ends in truth.
 
-        Short and doubtful last words are what this language makes of the first sounds of the next
-        one: they begin where the change is.
+        Short last words that are doubtful, or sound ``foreign`` from a sample to a sample, are what
+        this language makes of the first sounds of the next one: they begin where the change is.
         """
         end = point
         for word in reversed(proposal.words):
             start = max(proposal.window.sample(word.start), self.state.last_end)
-            doubtful = word.probability < DOUBTFUL
-            if not doubtful or not point - FRAGMENT <= start <= end:
+            if not point - FRAGMENT <= start <= end:
+                break
+            sure = word.probability >= DOUBTFUL
+            if sure and not foreign(start, proposal.window.sample(word.end)):
                 break
             end = start
         return end

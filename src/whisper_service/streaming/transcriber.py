@@ -245,11 +245,11 @@ class StreamTranscriber:
         self._speculated = None
 
     def _end_speech(self, at: int) -> None:
-        end = self._padded_end(at)
+        end, at = self._padded_end(at), min(at, self.front.received)
         self.utterances.update(end, final=True)
-        self.utterances.close()
+        self.utterances.close(at)
         self._account.decode(end)
-        self._emit(SpeechEnded(at=min(at, self.front.received)))
+        self._emit(SpeechEnded(at=at))
         self._emit_lag()
 
     def _padded_end(self, at: int) -> int:

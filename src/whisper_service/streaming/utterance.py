@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
@@ -15,13 +16,13 @@ from whisper_service.streaming.listening import Heard, LanguageListener
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.second_opinion import ENOUGH, Verdict, better_language, judge
-from whisper_service.streaming.segments import SegmentBuilder
+from whisper_service.streaming.segments import HOLE, SegmentBuilder
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
 from whisper_service.streaming.utterance_state import UtteranceState
-from whisper_service.types import FRAME, Word, to_samples
+from whisper_service.types import FRAME, GapReason, Word, to_samples
 
-OTHER_LANGUAGE = 0.6  # mass outside the allowed languages above which nothing is forced into one
+OTHER_LANGUAGE = 0.6  # mass outside the allowed languages: such speech is marked, not forced
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
 SKIPS = 4  # times a final decode is taken up again after it jumped over speech
 OVERSHOT = to_samples(0.6)  # how far committed words may reach into the next language
@@ -91,6 +92,7 @@ class UtteranceDecoder:
         self._state = UtteranceState(
             start=start, speech=speech, listened=Heard(until=start, floor=speech)
         )
+        self.segments.border = speech
         self._tracker.start_utterance(speech)
 
     def hear(self, at: int, probability: float) -> None:
@@ -108,7 +110,7 @@ class UtteranceDecoder:
             return
         self._decode_ahead(end, final=final or speculative)
         language = self._settle_language(end, final=final)
-        if self._is_other_language():
+        if self._tracker.needs_frames and state.other >= OTHER_LANGUAGE:
             self._pass_over(end, final=final)
             return
         if language is None:
@@ -131,9 +133,10 @@ class UtteranceDecoder:
         if not final:
             self._keep_window_short(session, end)
 
-    def close(self) -> None:
-        """End the utterance; its last update was a final one."""
-        self._finish_segment()
+    def close(self, at: int) -> None:
+        """End the utterance, whose speech ended ``at`` (samples); its last update was final."""
+        self._finish_segment(at)
+        self._leave_out(at, "no_speech" if self.running.silent else "no_words")
         self._state = None
         self.news.candidate(None, probability=0.0, since=0)
 
@@ -159,22 +162,16 @@ class UtteranceDecoder:
         )
         return state.language
 
-    def _is_other_language(self) -> bool:
-        """Whether this is speech in none of the allowed languages: it is marked, not forced."""
-        state = self.running.language
-        other = state.other if state is not None and self._tracker.needs_frames else 0.0
-        return other >= OTHER_LANGUAGE
-
     def _pass_over(self, end: int, *, final: bool) -> None:
         """Mark what follows the committed words as speech in another language."""
         if not final and not self.is_full(end):
             return
         self._finish_before_other(end)
         state = self.running
-        start = state.unsaid
-        point = end if final else self.running.voicing.quietest(start, end)
         self._finish_segment()
-        self._emit(AudioSkipped(start=start, end=point, reason="other_language"))
+        start = max(state.unsaid, self.segments.border)
+        point = end if final else state.voicing.quietest(start, end)
+        self._leave_out(point, "other_language")
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
 
@@ -237,7 +234,7 @@ class UtteranceDecoder:
         if session is not None:
             state.listened.floor = max(state.listened.floor, point)
             if point > session.start or not session.untouched:
-                point = self._finish_session(session, end=end, point=point, changes=True)
+                point = self._finish_session(session, end=end, point=point, new=change.new)
             after = session.state.last_end
         self._start_session(change.new, start=point, decided_at=end, after=after)
 
@@ -259,20 +256,22 @@ class UtteranceDecoder:
         )
 
     def _finish_session(
-        self, session: LanguageSession, *, end: int, point: int, changes: bool = False
+        self, session: LanguageSession, *, end: int, point: int, new: str | None = None
     ) -> int:
         """Commit what ``session`` still has to say before ``point``; returns where it ended.
 
-        That is earlier if the language ``changes`` there and the last word belongs behind it.
+        That is earlier if the language changes to ``new`` there and the last word is of that.
         """
         self._announce()
         window = self._window(session, end)
         if window.frame(point) > 0:
             proposal = session.propose(window, final=True, until=point)
-            point = session.before_fragment(proposal, point) if changes else point
+            if new is not None:
+                foreign = partial(self._listener.sounds_like, new, window)
+                point = session.before_fragment(proposal, point, foreign)
             words = session.accept(proposal, frontier=point, final=True, until=point)
             self._publish(words, proposal, language=session.language)
-        self._finish_segment()
+        self._finish_segment(point)
         return point
 
     def _decode_ahead(self, end: int, *, final: bool) -> None:
@@ -307,14 +306,12 @@ class UtteranceDecoder:
             return proposal  # another language is taken where speech has ended, not before
         if proposal.language != session.language:
             self._tracker.adopt(proposal.language)
-            self._start_session(
-                proposal.language, start=session.start, decided_at=proposal.window.end
-            )
-            session = self._session(proposal.language, decided_at=proposal.window.end)
+            end, after = proposal.window.end, session.state.last_end
+            self._start_session(proposal.language, start=session.start, decided_at=end, after=after)
+            session = self._session(proposal.language, decided_at=end)
         self._announce()
         if final and session.judged_silent(proposal):
-            start = self.running.unsaid
-            self._emit(AudioSkipped(start=start, end=proposal.window.end, reason="no_speech"))
+            self.running.silent = True
             words, proposal = list[Word](), proposal.until(0)
         else:
             sure = proposal.until(session.before_skip(proposal, self.running.voicing))
@@ -322,6 +319,8 @@ class UtteranceDecoder:
         self._publish(words, proposal, language=session.language)
         rest = proposal.after(len(words))
         if not final:
+            if self.segments.is_long():
+                self._finish_segment()
             self._emit(
                 Partial(
                     committed=self.segments.text,
@@ -348,10 +347,8 @@ class UtteranceDecoder:
         return rest
 
     def _segment_start(self, session: LanguageSession, rest: Proposal) -> int:
-        if self.segments.words:
-            return self.segments.words[0].start
         said = rest.window.sample(rest.words[0].start) if rest.words else self.running.speech
-        return max(said, session.state.last_end)
+        return self.segments.begins(max(said, session.state.last_end))
 
     def _language_frontier(self) -> int:
         """No word after this sample may be committed: its language is not certain yet."""
@@ -361,16 +358,25 @@ class UtteranceDecoder:
         sure = proposal.language_probability or self._tracker.feed(()).probability
         self.segments.note(proposal, language_probability=sure)
         if words:
+            if not self.segments.words:
+                self._leave_out(words[0].start, "no_words", over=HOLE)
             tagged = self._listener.tag(words, proposal.window)
             placed = self.segments.add(tagged, language=language)
             self._emit(Committed(words=tuple(placed), language=language))
-        if self.segments.is_long():
-            self._finish_segment()
 
-    def _finish_segment(self) -> None:
-        segment = self.segments.finish()
+    def _finish_segment(self, until: int = 0) -> None:
+        """Close the running segment; what is left before ``until`` is the next one's, if short."""
+        segment = self.segments.finish(until)
         if segment is not None:
             self._emit(Final(segment=segment))
+        self._leave_out(until, "no_words", over=HOLE)
+
+    def _leave_out(self, until: int, reason: GapReason, *, over: int = 0) -> None:
+        """Mark what lies before ``until`` and in no segment, if longer than ``over`` (samples)."""
+        start = self.segments.border
+        if until - start > over:
+            self.segments.border = until
+            self._emit(AudioSkipped(start=start, end=until, reason=reason))
 
     def is_full(self, end: int) -> bool:
         """Whether a window up to ``end`` is as long as one may get."""

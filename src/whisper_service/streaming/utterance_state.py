@@ -20,11 +20,17 @@ class UtteranceState:
     session: LanguageSession | None = None
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
+    silent: bool = False  # by Whisper's own rule: what is left of it holds no speech
     voicing: Voicing = field(default_factory=Voicing)
 
     @property
     def window_start(self) -> int:
         return self.session.state.window_start if self.session else self.start
+
+    @property
+    def other(self) -> float:
+        """Probability of the languages that are not allowed."""
+        return self.language.other if self.language is not None else 0.0
 
     @property
     def decided(self) -> int:

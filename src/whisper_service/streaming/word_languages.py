@@ -45,15 +45,16 @@ def word_languages(
     columns = {code: languages.index(code) for code in allowed if code in languages}
     if not words or len(columns) < 2:
         return list(words)
-    frames = encodings.shared_frames(window, [span_of(word, window) for word in words])
+    spans = [widened(word.start, word.end, window) for word in words]
+    frames = encodings.shared_frames(window, spans)
     return [_tagged(w, f, columns) for w, f in zip(words, frames, strict=True)]
 
 
-def span_of(word: Word, window: Window) -> LidSpan:
-    """The word's samples, widened evenly to what says something about a language."""
-    missing = max(0, SHORTEST - (word.end - word.start))
-    start = max(window.start, word.start - missing // 2)
-    end = min(window.end, word.end + missing - missing // 2)
+def widened(start: int, end: int, window: Window) -> LidSpan:
+    """A word's samples, widened evenly to what says something about a language."""
+    missing = max(0, SHORTEST - (end - start))
+    start = max(window.start, start - missing // 2)
+    end = min(window.end, end + missing - missing // 2)
     return LidSpan(start=start, end=max(start + FRAME, end))
 
 
