@@ -47,7 +47,7 @@ class Spoken:
 
 @dataclass
 class Window:
-    """Mel power [frames, 80] of a window and what was said in it."""
+    """Mel power [frames, 80] of a window (``rows.py``: rows [frames]) and what was said in it."""
 
     power: Power
     sentences: list[Clip]

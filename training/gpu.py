@@ -2,9 +2,9 @@
 
 Speech is made while it is trained on: ``--speakers`` processes speak with random voices,
 ``--planners`` processes plan windows, the GPU makes what they sound like (``sound.py``) and learns
-from 20 minutes of audio a step. Starts from a checkpoint of ``training.train`` (``--start``, with
-``used.json`` beside it), to which encoder layers may be added. ``OUT`` gets ``model.pt`` (float16,
-for ``training.export``) every minute and ``log.csv``.
+from up to 20 minutes of audio a step. Starts from a checkpoint of ``training.train`` (``--start``,
+with ``used.json`` beside it), to which encoder layers may be added. ``OUT`` gets ``model.pt``
+(float16, for ``training.export``) every minute and ``log.csv``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from torch import Tensor
 from training.makers import Crew, Supply
 from training.model import Whisper, load, save
 from training.muon import StackedMuon
-from training.objective import PARTS, losses, weigh
+from training.objective import LEAST_PHONES, PARTS, losses, weigh
 from training.rows import sounded
 from training.sound import Sound
 from training.train import write_log
 
 BABBLE_EVERY, SAVE_SECONDS, LOG_EVERY = 200, 60, 100
-PHONES = 0.15  # weight of the phonemes
 
 
 class Halves:
@@ -100,9 +99,13 @@ def train(args: argparse.Namespace) -> None:
     began = time.time()
     args.out.mkdir(parents=True, exist_ok=True)
     model, _ = load(args.start)
-    if args.encoder_layers != model.shape.encoder_layers:
+    if args.encoder_layers < model.shape.encoder_layers:
+        raise SystemExit(f"{args.start} has {model.shape.encoder_layers} encoder layers already")
+    if args.encoder_layers > model.shape.encoder_layers:
         model = deepened(model, args.encoder_layers)
     used = args.start.with_name("used.json")
+    if not used.exists():
+        raise SystemExit(f"{used} is missing: it lies beside every checkpoint of training.train")
     with TemporaryDirectory(prefix="shards", dir=args.work) as folder:
         crew = Crew(Path(folder), model.phones, used, args.shards, args.seed, args.batch_frames)
         crew.start(args.speakers, args.planners)
@@ -118,7 +121,7 @@ def learn(model: Whisper, crew: Crew, began: float, args: argparse.Namespace) ->
     while len(sound.filled) < min(8, args.shards):
         crew.check()
         time.sleep(0.0 if crew.take_shard(sound) else 0.1)
-    halves, supply, rng = Halves(model), Supply(crew.queue, args.device), random.Random(args.seed)
+    halves, supply, rng = Halves(model), Supply(crew, args.device), random.Random(args.seed)
     first = saved = time.time()
     print(f"{first - began:.0f} s until the first {len(sound.filled)} shards", flush=True)
     sums, step = torch.zeros(len(PARTS), device=args.device), 0
@@ -128,7 +131,7 @@ def learn(model: Whisper, crew: Crew, began: float, args: argparse.Namespace) ->
         tensors = supply.next(rng)
         mels = sound.mels(*(tensors[name] for name in ("rows", "heard", "lengths", "speech")))
         parts = losses(halves.half, sounded(tensors, mels.bfloat16()))
-        weigh(parts, PHONES).backward()
+        weigh(parts, LEAST_PHONES).backward()
         rate = rate_at(done, time.time() - first, args)
         halves.step(rate)
         sums += torch.stack([parts[name].detach().float() for name in PARTS])

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from torch import multiprocessing
 from training.batches import Maker
 from training.data import make_shard
 from training.export import PACKAGE_FOLDER
-from training.rows import SHARD, RowClips, row_batches
+from training.rows import SHARD, RowBatch, RowClips, row_batches
 from training.sound import Sound
 from training.spelling import load_spelling
 
 QUEUE = 48  # batches that may wait
-LEAST = 400  # clips a planner begins with
+LEAST = 250  # clips a planner begins with
 MOST_CRASHES = 100  # espeak-ng crashes on one random voice in 50,000
 
 
@@ -88,11 +89,15 @@ class Crew:
         """End all processes."""
         for process in (*self._planning, *self._speaking.values()):
             process.kill()
+            process.join()
 
 
 def speak(folder: Path, index: int, of: int, shards: int, seed: int) -> None:
-    """Speak every ``of``-th shard until all are there."""
+    """Speak every ``of``-th shard until all are there, or nobody is left to hear them."""
+    parent = os.getppid()
     for number in range(index, shards, of):
+        if os.getppid() != parent:
+            return
         if not any((folder / name / f"{number}.json").exists() for name in ("spoken", "ready")):
             make_shard(folder / "spoken" / str(number), seed + number, SHARD)
 
@@ -124,8 +129,8 @@ def plan(
 class Supply:
     """Batches, new ones first; while none is ready an older one is heard in another noise."""
 
-    def __init__(self, queue: Any, device: torch.device, kept: int = 512) -> None:
-        self.queue, self.device, self.kept = queue, device, kept
+    def __init__(self, crew: Crew, device: torch.device, kept: int = 512) -> None:
+        self.crew, self.queue, self.device, self.kept = crew, crew.queue, device, kept
         self.made: list[dict[str, torch.Tensor]] = []
         self.count = itertools.count()
         self.new = 0
@@ -133,7 +138,7 @@ class Supply:
     def next(self, rng: random.Random) -> dict[str, torch.Tensor]:
         """The next batch, on the device."""
         if not self.made or not self.queue.empty():
-            batch = self.queue.get().to(self.device)
+            batch = self._wait().to(self.device)
             self.new += 1
             if len(self.made) < self.kept:
                 self.made.append(batch)
@@ -141,3 +146,12 @@ class Supply:
                 self.made[next(self.count) % self.kept] = batch
             return batch
         return rng.choice(self.made)
+
+    def _wait(self) -> RowBatch:
+        while True:
+            try:
+                batch: RowBatch = self.queue.get(timeout=5)
+            except Empty:
+                self.crew.check()  # a planner that failed sends nothing
+            else:
+                return batch

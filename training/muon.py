@@ -29,7 +29,7 @@ class StackedMuon:
     def step(self, rate: float) -> None:
         """Change the matrices by their gradients."""
         for group, buffer in zip(self.groups, self.buffers, strict=True):
-            gradient = torch.stack([matrix.grad for matrix in group if matrix.grad is not None])
+            gradient = torch.stack([matrix.grad for matrix in group])
             buffer.lerp_(gradient, 1 - self.momentum)
             change = orthogonal(gradient.lerp(buffer, self.momentum))
             rows, columns = group[0].shape

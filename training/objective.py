@@ -13,6 +13,7 @@ from training.batches import IGNORE, Batch
 from training.model import ALIGNMENT_HEADS, Whisper
 
 PARTS = ("text", "language", "phone", "guide")
+LEAST_PHONES = 0.15  # weight of the phonemes when most is learnt
 
 
 class Objective(nn.Module):
@@ -31,7 +32,7 @@ class Objective(nn.Module):
         named = [*self.named_parameters(), *self.named_buffers()]
         halves = {name: p.bfloat16() if p.is_floating_point() else p for name, p in named}
         parts = functional_call(self, halves, (batch.to(self.model.phone_head.weight.device),))
-        weigh(parts, max(0.15, 0.6 * (1 - step / 6000))).backward()
+        weigh(parts, max(LEAST_PHONES, 0.6 * (1 - step / 6000))).backward()
         return torch.stack([parts[name].detach().float() for name in PARTS])
 
 

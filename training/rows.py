@@ -78,10 +78,7 @@ class RowBatch:
 
     def to(self, device: torch.device) -> dict[str, Tensor]:
         """All arrays as tensors on a device."""
-        return {
-            f.name: torch.from_numpy(getattr(self, f.name)).to(device, non_blocking=True)
-            for f in fields(self)
-        }
+        return {f.name: torch.from_numpy(getattr(self, f.name)).to(device) for f in fields(self)}
 
 
 def sounded(tensors: dict[str, Tensor], mels: Tensor) -> Batch:
@@ -101,7 +98,7 @@ def sounded(tensors: dict[str, Tensor], mels: Tensor) -> Batch:
 
 
 def row_batches(clips: RowClips, maker: Maker, seed: int, budget: int) -> Iterator[RowBatch]:
-    """An endless stream of batches of windows of similar length, ``budget`` frames at most."""
+    """An endless stream of batches of windows of similar length, about ``budget`` frames each."""
     rng = random.Random(seed)
     while True:
         planned = [_plan(clips, maker, rng) for _ in range(POOL)]

@@ -61,6 +61,16 @@ def more_layers_change_nothing(folder: Path) -> None:
     assert torch.allclose(before, after, atol=1e-5)
 
 
+def convolution_is_a_product(_: Path) -> None:
+    """What stands for the convolutions on a GPU gives what they give."""
+    from training.model import product
+
+    for stride, frames in ((1, 50), (2, 50), (2, 51)):
+        layer = torch.nn.Conv1d(8, 4, 3, stride=stride, padding=1)
+        x = torch.randn(2, 8, frames)
+        assert torch.allclose(layer(x), product(layer, x), atol=1e-5)
+
+
 def stacked_muon_is_muon(_: Path) -> None:
     """Matrices that are updated together change as they do one by one."""
     from training.muon import StackedMuon
@@ -131,6 +141,7 @@ CHECKS: tuple[Callable[[Path], None], ...] = (
     shard_is_made,
     training_runs,
     more_layers_change_nothing,
+    convolution_is_a_product,
     stacked_muon_is_muon,
     gpu_training_runs,
     export_is_lossless,

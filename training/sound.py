@@ -81,9 +81,8 @@ class Sound:
         level = ((power * inside).sum((1, 2)) / (80 * inside.sum((1, 2)))).clamp(min=1e-8)
         level = torch.where(spoken, level[:, None, None], 10 ** draw(-6, -1))
         steady = draw(0, 1) < torch.where(spoken, 0.75, 0.6)
-        kind = torch.where(
-            steady, draw(0, STATIONARY), draw(STATIONARY, STATIONARY + BABBLE)
-        ).long()
+        kind = torch.where(steady, draw(0, STATIONARY), draw(STATIONARY, STATIONARY + BABBLE))
+        kind = kind.long().clamp(max=STATIONARY + BABBLE - 1)  # float32 may round up to the bound
         at = (draw(0, BANK).long()[..., 0] + torch.arange(frames, device=device)) % BANK
         snr = torch.where(steady, draw(4, 32), draw(6, 30))
         snr = torch.where(spoken, snr, 0.0)

@@ -54,8 +54,8 @@ class Word:
 class Segment:
     """A completed stretch of speech in one language; times in samples since the stream began.
 
-    Segments of one utterance leave no speech between them, so one may begin before its first word
-    and end behind its last.
+    Segments of one utterance leave no speech between them but what a :class:`Gap` names, so one may
+    begin before its first word and end behind its last.
     """
 
     id: int
@@ -80,8 +80,9 @@ GapReason: TypeAlias = Literal["no_speech", "no_words", "overload", "other_langu
 class Gap:
     """A stretch ``[start, end)`` (samples) that was not transcribed, and why.
 
-    ``no_speech``: the detector heard some, the model none. ``no_words``: both did, but nothing was
-    written.
+    ``no_speech``: the detector heard some, the model none. ``no_words``: what counts as speech, but
+    nothing was written for it. ``other_language``: in none of the allowed ones. ``overload``: lost
+    before it was heard; told at once, also within a segment.
     """
 
     start: int

@@ -151,7 +151,7 @@ def test_the_status_line_tells_time_lag_language_and_candidate() -> None:
 
 def test_audio_lost_to_overload_is_shown_and_silence_is_not() -> None:
     view = TerminalView(terminal())
-    view.show(AudioSkipped(start=0, end=16000, reason="silence"))
+    view.show(AudioSkipped(start=0, end=16000, reason="no_speech"))
     assert "dropped" not in moving(view)
     view.show(AudioSkipped(start=0, end=16000, reason="overload"))
     assert "dropped 1.0 s" in moving(view)

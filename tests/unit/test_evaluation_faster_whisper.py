@@ -1,6 +1,7 @@
 """The baseline faster-whisper, on a module that stands in for it: the real one is optional."""
 
 import inspect
+import itertools
 import sys
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -54,7 +55,7 @@ def fake(monkeypatch):
 
         def transcribe(self, samples, **options):
             seen.asked = options
-            return self._segments(), SimpleNamespace(language=SAID[0][0])
+            return self._segments(), SimpleNamespace(language="en")
 
         def _segments(self):
             for language, segments in SAID:
@@ -154,6 +155,13 @@ def test_a_change_is_matched_by_its_place(fake, monkeypatch, start, false):
     monkeypatch.setitem(globals(), "SAID", early)
     tally = score(truth(), baseline().whole(truth()))
     assert (tally.false_switches, tally.missed) == (false, false)
+
+
+def test_a_recording_that_it_never_ends_with_is_given_up(fake, monkeypatch):
+    monkeypatch.setattr("whisper_service.evaluation.faster_whisper.PATIENCE", 1 / 120)
+    monkeypatch.setattr(sys.modules[__name__], "SAID", itertools.cycle(SAID))
+    run = baseline().whole(truth())
+    assert run.committed(), "what it said until then counts"
 
 
 def test_words_never_overlap(fake, monkeypatch):

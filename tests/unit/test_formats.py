@@ -327,8 +327,8 @@ EVENTS = [
         },
     ),
     (
-        AudioSkipped(start=0, end=1600, reason="silence"),
-        {"type": "audio_skipped", "start": 0.0, "end": 0.1, "reason": "silence"},
+        AudioSkipped(start=0, end=1600, reason="no_speech"),
+        {"type": "audio_skipped", "start": 0.0, "end": 0.1, "reason": "no_speech"},
     ),
     (Lag(samples=800, at=16_000), {"type": "lag", "seconds": 0.05, "at": 1.0}),
 ]

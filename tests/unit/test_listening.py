@@ -7,6 +7,7 @@ from streams import ENGINE
 from whisper_service.config import LanguageOptions
 from whisper_service.lid import LanguageTracker, LidFrame
 from whisper_service.metrics import PerformanceMetrics
+from whisper_service.policy import TimedWord
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.listening import UNDOUBTED, Heard, LanguageListener
 from whisper_service.types import Word, to_samples
@@ -98,6 +99,18 @@ class Bilingual(Notebook):
         p = np.full(len(ENGINE.languages), 0.01 / (len(ENGINE.languages) - 1))
         p[ENGINE.languages.index(language)] = 0.99
         return LidFrame(start=span.start, end=span.end, probabilities=p.astype(np.float32))
+
+
+@pytest.mark.parametrize(("start", "end", "spanish"), [(1.0, 1.5, False), (2.1, 2.2, True)])
+def test_a_word_sounds_like_the_likeliest_allowed_language_of_its_span(start, end, spanish):
+    notes = Bilingual(change=2.0)
+    listener, window = listener_of(notes), notes.window(0, to_samples(4.0))
+    word = TimedWord(
+        text=" a", tokens=(1,), start=round(start * 50), end=round(end * 50), probability=0.9
+    )
+    assert listener.sounds_like("es", window, word) == spanish
+    assert listener.sounds_like("en", window, word) != spanish
+    assert not listener.sounds_like("fr", window, word), "not allowed"
 
 
 @pytest.mark.parametrize("step", [0.1, 0.2, 0.5, 4.0])

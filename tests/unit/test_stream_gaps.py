@@ -31,10 +31,17 @@ class Unsure(ScriptedEngine):
         ]
 
 
-@pytest.mark.parametrize("mode", ["fast", "offline"])
-def test_what_was_judged_silent_is_not_said_after_all(mode):
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("fast", [("hello", 0.3)]),
+        ("offline", [("hello", 0.3)]),
+        ("offline", [("hello", 0.5)] * 4),  # longer than a hole within an utterance
+    ],
+)
+def test_what_was_judged_silent_is_not_said_after_all(mode, words):
     transcriber = StreamTranscriber(Unsure(), options("en", mode=mode), detector=EnergyVad())
-    events = transcriber.feed(utterance([(None, 0.7), ("hello", 0.3), (None, 1.2)]))
+    events = transcriber.feed(utterance([(None, 0.7), *words, (None, 1.2)]))
     events += transcriber.finish()
     assert committed(events) == ""
     assert [e.reason for e in skipped(events)] == ["no_speech"]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from whisper_service.events import (
 )
 from whisper_service.streaming.session import confidence
 from whisper_service.types import (
+    SAMPLE_RATE,
     AudioAccount,
     FloatArray,
     Segment,
@@ -42,6 +44,11 @@ from whisper_service.types import (
 
 NAME = "faster-whisper"
 SCRIPT = "benchmarks/convert_for_faster_whisper.py"
+PATIENCE = 1.0
+"""Seconds of work for a second of audio after which a recording is given up; usual are 0.03-0.1.
+
+In ``mix5`` of the test split 1.2.1 goes through one recording for ever.
+"""
 
 
 def why_not(folder: Path, *, fingerprint: str) -> str:
@@ -80,7 +87,8 @@ class _Listener:
         self._model = module.WhisperModel(
             str(folder), device="cpu", compute_type="float32", cpu_threads=threads
         )
-        self._languages = _note_languages(self._model)
+        self._limit = 0.0
+        self._languages = _note_languages(self._model, self._check)
         short = longest_window < 30.0
         self._options = {"chunk_length": int(longest_window)} if short else {}
         self._options["without_timestamps"] = short
@@ -88,6 +96,7 @@ class _Listener:
     def run(self, recording: Recording) -> Replay:
         """Transcribe a recording."""
         started = time.perf_counter()
+        self._limit = started + PATIENCE * len(recording.samples) / SAMPLE_RATE
         segments = self._transcribe(recording.samples)
         spent = time.perf_counter() - started
         return replay_of(segments, length=len(recording.samples), computed=spent)
@@ -99,20 +108,33 @@ class _Listener:
             samples, multilingual=True, word_timestamps=True, beam_size=1, **self._options
         )
         segments: list[Segment] = []
-        for each in found:
-            after = segments[-1].end if segments else 0
-            words = words_of(each.words or (), language=self._languages[-1], after=after)
-            if words:
-                segments.append(_segment(each, words, number=len(segments)))
+        with suppress(_EndlessError):  # what has been said until then counts
+            for each in found:
+                after = segments[-1].end if segments else 0
+                words = words_of(each.words or (), language=self._languages[-1], after=after)
+                if words:
+                    segments.append(_segment(each, words, number=len(segments)))
         return segments
 
+    def _check(self) -> None:
+        if time.perf_counter() > self._limit:
+            raise _EndlessError
 
-def _note_languages(model: Any) -> list[str]:
-    """Codes of the language that each window is decoded in: the segments do not tell it."""
+
+class _EndlessError(Exception):
+    """The program decodes the same window again and again."""
+
+
+def _note_languages(model: Any, check: Callable[[], None]) -> list[str]:
+    """Codes of the language that each window is decoded in: the segments do not tell it.
+
+    ``check`` is called before each window.
+    """
     languages: list[str] = []
     decode = model.generate_with_fallback
 
     def noting(encoded: Any, prompt: Any, tokenizer: Any, options: Any) -> Any:
+        check()
         languages.append(tokenizer.language_code)
         return decode(encoded, prompt, tokenizer, options)
 

@@ -17,9 +17,10 @@ from whisper_service.lid import (
     lid_spans,
 )
 from whisper_service.metrics import PerformanceMetrics
+from whisper_service.policy import TimedWord
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.localise import candidates, change_point, snapped
-from whisper_service.streaming.word_languages import widened, word_languages
+from whisper_service.streaming.word_languages import known, likeliest, widened, word_languages
 from whisper_service.types import Word, to_samples
 
 WHOLE = to_samples(0.5)
@@ -156,12 +157,16 @@ class LanguageListener:
             languages=self._engine.languages,
         )
 
-    def sounds_like(self, language: str, window: Window, start: int, end: int) -> bool:
-        """Whether ``language`` is the likeliest allowed one from ``start`` to ``end`` (samples)."""
-        frame = self._encodings.shared_frames(window, [widened(start, end, window)])[0]
-        known = [code for code in self._tracker.columns if code in self._engine.languages]
-        chances = {c: frame.probabilities[self._engine.languages.index(c)] for c in known}
-        return bool(chances) and max(chances, key=chances.__getitem__) == language
+    def sounds_like(self, language: str, window: Window, word: TimedWord) -> bool:
+        """Whether ``language`` is the likeliest allowed one where ``word`` of ``window`` lies.
+
+        Heard with what is around it, also behind a change: of the last words within 0.2 s before
+        one, 5 of 8 of the next language are told so, and 1 of 23 others (100 dev recordings).
+        """
+        span = widened(window.sample(word.start), window.sample(word.end), window)
+        frame = self._encodings.shared_frames(window, [span])[0]
+        columns = known(self._tracker.columns, self._engine.languages)
+        return likeliest(frame, columns) == language
 
     def beyond_doubt(self, word: Word) -> bool:
         """Whether every LID frame that hears ``word`` heard its session's language."""

@@ -77,7 +77,7 @@ class SegmentBuilder:
         ends = self.words[-1].text.rstrip().endswith(SENTENCE_END)
         return length > LONGEST or (length > LONG and ends)
 
-    def finish(self, until: int = 0) -> Segment | None:
+    def finish(self, until: int | None = None) -> Segment | None:
         """Close the running segment; ``None`` when it has no words.
 
         It reaches to ``until`` (samples), where its session or the speech ends, unless its last
@@ -88,7 +88,7 @@ class SegmentBuilder:
             return None
         text = self.text
         said = max(w.end for w in self.words)
-        self.border = until if 0 < until - said <= HOLE else said
+        self.border = said if until is None or not 0 < until - said <= HOLE else until
         probabilities = self.language_probabilities or [0.0]
         segment = Segment(
             id=self.next_id,

@@ -49,6 +49,10 @@ class Proposal:
     def text(self) -> str:
         return "".join(w.text for w in self.words)
 
+    def begins(self, otherwise: int) -> int:
+        """The sample at which its words begin; ``otherwise`` without any."""
+        return self.window.sample(self.words[0].start) if self.words else otherwise
+
     @property
     def fit(self) -> float:
         """Mean log-probability of the text's tokens; ``NOTHING`` without any."""
@@ -217,20 +221,19 @@ class LanguageSession:
         return len(proposal.words)
 
     def before_fragment(
-        self, proposal: Proposal, point: int, foreign: Callable[[int, int], bool]
+        self, proposal: Proposal, point: int, foreign: Callable[[TimedWord], bool]
     ) -> int:
         """Where ``proposal``, decoded up to a change at ``point`` (samples), ends in truth.
 
-        Short last words that are doubtful, or sound ``foreign`` from a sample to a sample, are what
-        this language makes of the first sounds of the next one: they begin where the change is.
+        Short last words that are doubtful, or sound ``foreign``, are what this language makes of
+        the first sounds of the next one: they begin where the change is.
         """
         end = point
         for word in reversed(proposal.words):
             start = max(proposal.window.sample(word.start), self.state.last_end)
             if not point - FRAGMENT <= start <= end:
                 break
-            sure = word.probability >= DOUBTFUL
-            if sure and not foreign(start, proposal.window.sample(word.end)):
+            if word.probability >= DOUBTFUL and not foreign(word):
                 break
             end = start
         return end

@@ -135,8 +135,9 @@ class UtteranceDecoder:
 
     def close(self, at: int) -> None:
         """End the utterance, whose speech ended ``at`` (samples); its last update was final."""
-        self._finish_segment(at)
-        self._leave_out(at, "no_speech" if self.running.silent else "no_words")
+        reason = self.running.unwritten
+        self._finish_segment(at, reason)
+        self._leave_out(at, reason)
         self._state = None
         self.news.candidate(None, probability=0.0, since=0)
 
@@ -169,9 +170,11 @@ class UtteranceDecoder:
         self._finish_before_other(end)
         state = self.running
         self._finish_segment()
-        start = max(state.unsaid, self.segments.border)
-        point = end if final else state.voicing.quietest(start, end)
-        self._leave_out(point, "other_language")
+        state.unwritten = "other_language"
+        point = end
+        if not final:
+            point = state.voicing.quietest(max(state.unsaid, self.segments.border), end)
+            self._leave_out(point, state.unwritten)
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
 
@@ -190,7 +193,8 @@ class UtteranceDecoder:
         if state.session is None or state.session.language != language:
             start = state.unsaid
             self._finish_segment()  # of a language that the policy allows no more
-            self._start_session(language, start=start, decided_at=decided_at, after=start)
+            after = start if state.session is None else state.session.state.last_end
+            self._start_session(language, start=start, decided_at=decided_at, after=after)
         assert state.session is not None
         return state.session
 
@@ -258,10 +262,7 @@ class UtteranceDecoder:
     def _finish_session(
         self, session: LanguageSession, *, end: int, point: int, new: str | None = None
     ) -> int:
-        """Commit what ``session`` still has to say before ``point``; returns where it ended.
-
-        That is earlier if the language changes to ``new`` there and the last word is of that.
-        """
+        """Commit what ``session`` says before ``point`` or last words in ``new``; returns where."""
         self._announce()
         window = self._window(session, end)
         if window.frame(point) > 0:
@@ -307,11 +308,12 @@ class UtteranceDecoder:
         if proposal.language != session.language:
             self._tracker.adopt(proposal.language)
             end, after = proposal.window.end, session.state.last_end
+            self._finish_segment()
             self._start_session(proposal.language, start=session.start, decided_at=end, after=after)
             session = self._session(proposal.language, decided_at=end)
         self._announce()
         if final and session.judged_silent(proposal):
-            self.running.silent = True
+            self.running.unwritten = "no_speech"
             words, proposal = list[Word](), proposal.until(0)
         else:
             sure = proposal.until(session.before_skip(proposal, self.running.voicing))
@@ -321,12 +323,13 @@ class UtteranceDecoder:
         if not final:
             if self.segments.is_long():
                 self._finish_segment()
+            begins = max(rest.begins(self.running.speech), session.state.last_end)
             self._emit(
                 Partial(
                     committed=self.segments.text,
                     tentative=rest.text,
                     language=session.language,
-                    start=self._segment_start(session, rest),
+                    start=self.segments.begins(begins),
                     end=proposal.window.end,
                 )
             )
@@ -346,10 +349,6 @@ class UtteranceDecoder:
             return proposal.after(len(proposal.words))
         return rest
 
-    def _segment_start(self, session: LanguageSession, rest: Proposal) -> int:
-        said = rest.window.sample(rest.words[0].start) if rest.words else self.running.speech
-        return self.segments.begins(max(said, session.state.last_end))
-
     def _language_frontier(self) -> int:
         """No word after this sample may be committed: its language is not certain yet."""
         return self._tracker.feed(()).frontier if self._tracker.needs_frames else EVERYTHING
@@ -364,12 +363,13 @@ class UtteranceDecoder:
             placed = self.segments.add(tagged, language=language)
             self._emit(Committed(words=tuple(placed), language=language))
 
-    def _finish_segment(self, until: int = 0) -> None:
+    def _finish_segment(self, until: int | None = None, reason: GapReason = "no_words") -> None:
         """Close the running segment; what is left before ``until`` is the next one's, if short."""
         segment = self.segments.finish(until)
         if segment is not None:
             self._emit(Final(segment=segment))
-        self._leave_out(until, "no_words", over=HOLE)
+        if until is not None:
+            self._leave_out(until, reason, over=HOLE)
 
     def _leave_out(self, until: int, reason: GapReason, *, over: int = 0) -> None:
         """Mark what lies before ``until`` and in no segment, if longer than ``over`` (samples)."""

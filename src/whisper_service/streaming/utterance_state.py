@@ -8,6 +8,7 @@ from whisper_service.lid import LanguageState
 from whisper_service.streaming.listening import Heard
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.voicing import Voicing
+from whisper_service.types import GapReason
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class UtteranceState:
     session: LanguageSession | None = None
     language: LanguageState | None = None
     final_proposal: Proposal | None = None  # of the speculative pass, at a possible end of speech
-    silent: bool = False  # by Whisper's own rule: what is left of it holds no speech
+    unwritten: GapReason = "no_words"  # why there is no text for what is left of it at the end
     voicing: Voicing = field(default_factory=Voicing)
 
     @property
