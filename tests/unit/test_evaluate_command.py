@@ -1,5 +1,6 @@
 """``whisper-service evaluate``: what it is asked, and what it says while it runs."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +9,9 @@ from typer.testing import CliRunner
 from whisper_service.cli import evaluate as command
 from whisper_service.cli.app import app
 from whisper_service.cli.console import Console
+from whisper_service.evaluation.baselines import PRODUCT
 from whisper_service.evaluation.converted import WEIGHTS, write_source
-from whisper_service.evaluation.harness import Progress
+from whisper_service.evaluation.harness import Progress, SuiteResult
 from whisper_service.models.checkpoint import load_checkpoint
 from whisper_service.models.store import resolve
 
@@ -24,7 +26,7 @@ def asked(monkeypatch):
 
     def run(engine, wanted, *, console, processes):
         seen.append(wanted)
-        return {"facts": {}, "systems": {}, "results": {}}, []
+        return {"facts": {}, "systems": {}, "results": {}}, [], True
 
     engine = SimpleNamespace(name="demo", longest_window=10.0, threads=2)
     monkeypatch.setattr(command, "_run", run)
@@ -44,6 +46,21 @@ def test_without_baselines_no_other_program_is_looked_for(asked, monkeypatch):
     assert wanted.suites == ("monolingual",)
     assert wanted.minutes == 120.0
     assert wanted.others == ()
+
+
+@pytest.mark.parametrize("finished", [1, 0])
+def test_what_was_finished_before_ctrl_c_is_written(monkeypatch, finished):
+    def results(engine, wanted, console, processes):
+        for _ in range(finished):
+            yield "accuracy", PRODUCT, SuiteResult(system=PRODUCT.name, suite="accuracy")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_results", results)
+    result = call("--suite", "accuracy", "--json")
+    assert result.exit_code == 130
+    assert ("interrupted" in result.stderr) == bool(finished)
+    kept = json.loads(result.stdout)["results"] if finished else {}
+    assert list(kept) == ["accuracy"] * finished
 
 
 def test_a_missing_program_is_one_line_and_no_error(asked, monkeypatch):

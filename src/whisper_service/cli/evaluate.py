@@ -18,7 +18,7 @@ import typer
 from whisper_service import __version__
 from whisper_service.cli import options as opt
 from whisper_service.cli.console import Advance, Console
-from whisper_service.cli.errors import reporting
+from whisper_service.cli.errors import INTERRUPTED, reporting
 from whisper_service.cli.output import ensure_writable
 from whisper_service.types import to_seconds
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from whisper_service.engine.base import Engine
     from whisper_service.engine.openvino import OpenVinoEngine
     from whisper_service.evaluation.baselines import System
-    from whisper_service.evaluation.harness import Progress, Timeline
+    from whisper_service.evaluation.harness import Progress, SuiteResult, Timeline
     from whisper_service.evaluation.jobs import Corpus, Workers
     from whisper_service.evaluation.report import Report
 
@@ -154,13 +154,16 @@ def evaluate(
             others=_others(engine, converted, models_dir, console) if baselines else (),
         )
         with _workers(jobs, name=model, **loading) as processes:
-            report, timelines = _run(engine, wanted, console=console, processes=processes)
+            done = _run(engine, wanted, console=console, processes=processes)
+        report, timelines, whole = done
         _print(report, as_json=as_json)
         if html is not None:
             from whisper_service.evaluation.page import html_page
 
             html.write_text(html_page(report, timelines), encoding="utf-8")
             console.note(f"wrote {html}")
+        if not whole:
+            raise typer.Exit(INTERRUPTED)
 
 
 def _suites(names: Sequence[SuiteName] | None) -> tuple[str, ...]:
@@ -198,19 +201,40 @@ def _workers(jobs: int, **model: Any) -> AbstractContextManager[Workers | None]:
 
 def _run(
     engine: Engine, wanted: Wanted, *, console: Console, processes: Workers | None
-) -> tuple[Report, list[Timeline]]:
-    from whisper_service.evaluation.baselines import share_of
+) -> tuple[Report, list[Timeline], bool]:
+    """What was measured, pictures of it, and whether that is all: Ctrl-C keeps what is finished."""
     from whisper_service.evaluation.goals import figures
-    from whisper_service.evaluation.harness import run_system, warm_up
 
     results: dict[str, dict[str, Any]] = {}
     timelines: list[Timeline] = []
     titles: dict[str, str] = {}
+    whole = True
+    try:
+        for corpus, system, result in _results(engine, wanted, console, processes):
+            titles[system.name] = system.title
+            found = figures(result.tally, suite=corpus)
+            results.setdefault(corpus, {})[system.name] = found
+            if system.name == "whisper-service":
+                timelines += result.timelines
+    except KeyboardInterrupt:
+        if not results:
+            raise
+        whole = False
+        console.note("interrupted: what was finished until then follows")
+    report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
+    return report, timelines, whole
+
+
+def _results(
+    engine: Engine, wanted: Wanted, console: Console, processes: Workers | None
+) -> Iterator[tuple[str, System, SuiteResult]]:
+    """Run each system on each suite."""
+    from whisper_service.evaluation.baselines import share_of
+    from whisper_service.evaluation.harness import run_system, warm_up
+
     for corpus in _corpora(wanted):
-        results[corpus.name] = {}
         recordings = corpus.recordings()
         for system in _systems(corpus.name, wanted):
-            titles[system.name] = system.title
             began = time.monotonic()
             title = f"{corpus.name}, {system.name}"
             with console.progress(title) as advance:
@@ -221,12 +245,8 @@ def _run(
                     warm_up(engine, system, recordings[0])
                     part = share_of(recordings, system)
                     result = run_system(engine, system, part, progress=progress)
-            results[corpus.name][system.name] = figures(result.tally, suite=corpus.name)
-            if system.name == "whisper-service":
-                timelines += result.timelines
             console.note(f"{title}: {time.monotonic() - began:.0f} s")
-    report = {"facts": _facts(engine, wanted), "systems": titles, "results": results}
-    return report, timelines
+            yield corpus.name, system, result
 
 
 def _progress(
