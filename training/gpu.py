@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7_000_000)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    torch.backends.cuda.enable_cudnn_sdp(False)  # plans anew for every shape: 100 ms
+    torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
     train(args)
 
 

@@ -129,9 +129,9 @@ class Encoder(nn.Module):
 
 
 def convolved(layer: nn.Conv1d, x: Tensor) -> Tensor:
-    """The convolution of three taps; on a GPU as one product, as cuDNN plans anew for every shape.
+    """The convolution of three taps.
 
-    A plan takes 100 ms, and hardly two batches have the same shape.
+    On a GPU as one product: cuDNN plans anew for every shape, and hardly two batches have the same.
     """
     return product(layer, x) if x.is_cuda else layer(x)
 

@@ -110,7 +110,24 @@ def test_a_word_sounds_like_the_likeliest_allowed_language_of_its_span(start, en
     )
     assert listener.sounds_like("es", window, word) == spanish
     assert listener.sounds_like("en", window, word) != spanish
-    assert not listener.sounds_like("fr", window, word), "not allowed"
+
+
+class French(Notebook):
+    """Hears French, which is not allowed, then Spanish, then English."""
+
+    def frame(self, span):
+        p = np.zeros(len(ENGINE.languages), np.float32)
+        for language, share in (("fr", 0.6), ("es", 0.3), ("en", 0.1)):
+            p[ENGINE.languages.index(language)] = share
+        return LidFrame(start=span.start, end=span.end, probabilities=p)
+
+
+def test_a_word_sounds_like_no_language_that_is_not_allowed():
+    notes = French()
+    listener, window = listener_of(notes), notes.window(0, to_samples(4.0))
+    word = TimedWord(text=" a", tokens=(1,), start=50, end=60, probability=0.9)
+    heard = [code for code in ("en", "es", "fr") if listener.sounds_like(code, window, word)]
+    assert heard == ["es"]
 
 
 @pytest.mark.parametrize("step", [0.1, 0.2, 0.5, 4.0])

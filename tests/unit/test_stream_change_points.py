@@ -70,6 +70,21 @@ def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypat
     assert begun[-1] == (said[0] - to_samples(0.3), said[0])
 
 
+def test_a_sure_last_word_that_sounds_like_the_next_language_goes_behind_the_change(monkeypatch):
+    asked = []
+
+    def sounds_like(self, language, window, word):
+        asked.append((language, word.text.strip()))
+        return len(asked) == 1
+
+    monkeypatch.setattr(LanguageListener, "sounds_like", sounds_like)
+    script = [*ENGLISH, ("everything", 0.5), ("hello", 0.2), *SPANISH, (None, 1.2)]
+    _, events = run(utterance(script), options("en", "es"))
+    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
+    assert asked[0] == ("es", "hello")
+    assert abs(switched.at - word_times(script)[5].start) <= to_samples(0.1)
+
+
 def test_spans_that_localise_a_change_are_no_needs_of_the_cache():
     transcriber, _ = run(utterance(IN_ONE_BREATH), options("en", "es"))
     statistics = transcriber.get_statistics()

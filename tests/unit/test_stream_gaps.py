@@ -7,8 +7,9 @@ import pytest
 
 from streams import committed, finals, options, pieces, run, utterances
 from whisper_service.config import VadOptions
-from whisper_service.events import AudioSkipped, Lag
+from whisper_service.events import AudioSkipped, Committed, Lag
 from whisper_service.streaming.transcriber import StreamTranscriber
+from whisper_service.streaming.utterance import UtteranceDecoder
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance, word_times
 from whisper_service.text.documents import transcript_to_dict
 from whisper_service.types import SAMPLE_RATE, Gap, to_samples, to_seconds
@@ -133,3 +134,38 @@ def test_lag_does_not_count_what_has_been_left_out():
     cuts = range(SAMPLE_RATE, len(samples), SAMPLE_RATE)
     _, events = run(samples, opts, cuts=list(cuts))
     assert max(e.samples for e in events if isinstance(e, Lag)) < to_samples(31.0)
+
+
+def test_a_stream_that_ends_in_another_language_is_one_gap_to_its_last_sample():
+    samples = utterance([(None, 0.5), *FRENCH * 4])[:-37]
+    _, events = run(samples, options("en", "es", vad=VadOptions(enabled=False)))
+    *_, gap = pieces(events)
+    assert (gap.end, gap.reason) == (len(samples), "other_language")
+    assert [g.reason for g in skipped(events)].count("no_words") == 0
+
+
+def test_what_is_left_after_another_language_was_passed_over_has_its_own_reason():
+    """A window full of French, then English, then speech nobody wrote down."""
+    script = [(None, 0.7), *FRENCH * 5, *ENGLISH[1:], ("hello", 0.5), *[("bonjour", 0.5)] * 3]
+    limits = {"max_context": 2.0, "hard_context": 4.0}
+    _, events = run(utterance([*script, (None, 1.2)]), options("en", "es", **limits))
+    assert finals(events)
+    first, *_, last = [gap.reason for gap in skipped(events)]
+    assert (first, last) == ("other_language", "no_words")
+
+
+def test_words_in_a_second_choice_of_language_begin_a_segment_of_their_own(monkeypatch):
+    propose = UtteranceDecoder._propose
+
+    def spanish_at_the_end(self, session, end, *, final):
+        said = propose(self, session, end, final=final)
+        return replace(said, language="es") if final and said.words else said
+
+    monkeypatch.setattr(UtteranceDecoder, "_propose", spanish_at_the_end)
+    _, events = run(utterance([*ENGLISH, (None, 1.2)]), options("en", "es"))
+    told = [
+        (w.text.strip(), e.language) for e in events if isinstance(e, Committed) for w in e.words
+    ]
+    kept = [(w.text.strip(), s.language) for s in finals(events) for w in s.words]
+    assert {language for _, language in kept} == {"en", "es"}
+    assert kept == told

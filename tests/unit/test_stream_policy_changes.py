@@ -1,13 +1,16 @@
 """The language policy changed in the middle of an utterance."""
 
 import asyncio
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from streams import committed, finals, options, run, stream
+from streams import committed, finals, options, pieces, run, stream
 from whisper_service import AsyncStream, SessionRestartTranscriber
 from whisper_service.errors import InvalidOptionError, StreamClosedError
-from whisper_service.events import Final, LanguageSwitched
+from whisper_service.events import Committed, Final, LanguageSwitched
+from whisper_service.streaming.listening import LanguageListener
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
 from whisper_service.types import to_samples
@@ -61,6 +64,29 @@ def test_a_policy_with_more_languages_keeps_the_place_of_a_change():
     events += transcriber.feed(samples[cut:]) + transcriber.finish()
     assert committed(events) == committed(plain)
     assert committed(events).split()[:8] == ["hello", "world"] * 4
+
+
+def test_a_policy_set_right_behind_a_change_point_says_no_word_twice(monkeypatch):
+    """The point may lie before the end of the newest committed word, and the session with it."""
+
+    def localise(self, change, window, *, places, **_):
+        return list(places)[-1] - to_samples(0.3)
+
+    monkeypatch.setattr(LanguageListener, "localise", localise)
+    transcriber = stream(options("en", "es"))
+    slow = [("hola", 1.6), ("mundo", 1.6), ("gracias", 1.6)]  # no word of it when the policy is set
+    events, forced = [], False
+    for piece in np.array_split(utterance([(None, 0.7), *PAIR * 3, *slow, (None, 1.2)]), 100):
+        events += transcriber.feed(piece)
+        if not forced and any(isinstance(e, LanguageSwitched) for e in events):
+            transcriber.set_language_policy("forced", ["en"])
+            forced = True
+    events += transcriber.finish()
+    assert forced
+    words = [word for e in events if isinstance(e, Committed) for word in e.words]
+    assert [w.text.strip() for w in words[:6]] == ["hello", "world"] * 3
+    assert words[6:] == []
+    assert all(a.end <= b.start for a, b in pairwise(pieces(events)))
 
 
 def test_an_unknown_policy_is_refused():

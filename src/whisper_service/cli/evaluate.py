@@ -154,8 +154,7 @@ def evaluate(
             others=_others(engine, converted, models_dir, console) if baselines else (),
         )
         with _workers(jobs, name=model, **loading) as processes:
-            done = _run(engine, wanted, console=console, processes=processes)
-        report, timelines, whole = done
+            report, timelines, whole = _run(engine, wanted, console=console, processes=processes)
         _print(report, as_json=as_json)
         if html is not None:
             from whisper_service.evaluation.page import html_page

@@ -170,11 +170,12 @@ class UtteranceDecoder:
         self._finish_before_other(end)
         state = self.running
         self._finish_segment()
-        state.unwritten = "other_language"
         point = end
-        if not final:
+        if final:
+            state.unwritten = "other_language"
+        else:
             point = state.voicing.quietest(max(state.unsaid, self.segments.border), end)
-            self._leave_out(point, state.unwritten)
+            self._leave_out(point, "other_language")
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
 
@@ -191,10 +192,10 @@ class UtteranceDecoder:
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
         if state.session is None or state.session.language != language:
-            start = state.unsaid
             self._finish_segment()  # of a language that the policy allows no more
-            after = start if state.session is None else state.session.state.last_end
-            self._start_session(language, start=start, decided_at=decided_at, after=after)
+            start, said = state.unsaid, self.segments.border
+            start = max(start, said) if said > state.speech else start
+            self._start_session(language, start=start, decided_at=decided_at, after=start)
         assert state.session is not None
         return state.session
 
