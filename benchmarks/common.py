@@ -34,7 +34,10 @@ percentiles = measuring.spread
 
 def part(name: str) -> None:
     """Measure one part alone and print it; ``--quick`` takes fewer blocks."""
-    section = micro.measure(name, quick="--quick" in sys.argv)
+    parser = argparse.ArgumentParser(description=f"Measure one part: {name}.")
+    parser.add_argument("--quick", action="store_true", help="fewer blocks")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    section = micro.measure(name, quick=parser.parse_args().quick)
     body = "\n\n".join([*(t.markdown() for t in section.tables), *section.notes])
     report(section.title, provenance(), body, section.data)
 
@@ -57,11 +60,15 @@ def table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> str:
     return measuring.Table(header=tuple(header), rows=cells).markdown()
 
 
-def recordings_parser(description: str, *, count: int) -> argparse.ArgumentParser:
+def recordings_parser(
+    description: str, *, count: int, model: bool = True
+) -> argparse.ArgumentParser:
     """Options of a benchmark over the recordings of ``whisper-service evaluate``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--split", default="dev", choices=("dev", "test"))
-    parser.add_argument("--count", type=int, default=count, help="recordings of each suite")
+    parser.add_argument("--count", type=int, default=count, help="recordings of each kind")
+    if model:
+        parser.add_argument("--model", default="demo", help="name or folder of the model")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
 

@@ -88,7 +88,6 @@ def counts(found: Iterable[Opinion]) -> list[tuple[str, int, *tuple[int, ...]]]:
 def main() -> None:
     parser = recordings_parser("What the text says of changes of language.", count=40)
     parser.add_argument("--hours", type=float, default=1.0, help="of monolingual speech")
-    parser.add_argument("--model", default="demo")
     arguments = parser.parse_args()
     plan = Plan(split=arguments.split, count=arguments.count, minutes=12 * arguments.hours)
     engine, store = load_model(arguments.model), RecordingStore()

@@ -1,6 +1,6 @@
 """First measure, then choose: which encoding hears a change of language soonest and best?
 
-    .venv/bin/python benchmarks/span_variants.py [--clips 60] [--split dev] [--json]
+    .venv/bin/python benchmarks/span_variants.py [--count 60] [--split dev] [--json]
 
 Recordings of two sentences in two languages, same voice, with no pause and with one of 0.25 s
 (one utterance) and 1 s (two utterances). Three kinds of evidence: the span of the window's shared
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import random
 import statistics
-import sys
 import time
 from dataclasses import replace
 
 import numpy as np
-from common import provenance, report, table
+from common import provenance, recordings_parser, report, table
 
 from whisper_service.config import LanguageOptions, StreamOptions
 from whisper_service.engine.by_name import load_model
@@ -38,9 +37,11 @@ PAUSES = (0.0, 0.25, 1.0)
 
 
 def main() -> None:
-    arguments = dict(zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True))
-    count, split = int(arguments.get("--clips", 60)), arguments.get("--split", "dev")
-    engine = load_model(arguments.get("--model", "demo"), threads=1)
+    parser = recordings_parser("Which encoding hears a change of language soonest?", count=60)
+    parser.add_argument("--no-pipeline", action="store_true", help="leave out the whole pipeline")
+    arguments = parser.parse_args()
+    count, split = arguments.count, arguments.split
+    engine = load_model(arguments.model, threads=1)
     options = LanguageOptions(policy="code_switch", languages=LANGUAGES)
     recorder = PosteriorRecorder(engine)
     clips = [(p, *clip(p, seed, split)) for p in PAUSES for seed in range(count)]
@@ -72,7 +73,7 @@ def main() -> None:
         f"One encoding, one thread: the window {cost['shared']:.2f} ms (it serves every span that "
         f"ends in it, and the decoder), a span of 0.3-1 s alone {cost['own']:.2f} ms in a batch."
     )
-    if "--no-pipeline" not in sys.argv:
+    if not arguments.no_pipeline:
         rows = [pipeline(engine, clips, kind) for kind in EVIDENCE]
         data["pipeline"] = rows
         body.append("The whole pipeline:\n\n" + table([r.values() for r in rows], rows[0]))

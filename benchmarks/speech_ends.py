@@ -40,7 +40,7 @@ def lateness(recording: Recording, heard: list[float], sure: float) -> list[floa
 
 
 def main() -> None:
-    parser = recordings_parser("How late the end of speech is dated.", count=60)
+    parser = recordings_parser("How late the end of speech is dated.", count=60, model=False)
     parser.add_argument("--minutes", type=float, default=6.0, help="of speech a language in noise")
     arguments = parser.parse_args()
     plan = Plan(split=arguments.split, count=arguments.count, minutes=arguments.minutes)

@@ -12,13 +12,12 @@ although their session's language is right.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from common import provenance, report, table
+from common import provenance, recordings_parser, report, table
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine, Span
@@ -54,10 +53,10 @@ class Heard:
 
 
 def main() -> None:
-    arguments = dict(zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True))
-    count, split = int(arguments.get("--count", 40)), arguments.get("--split", "dev")
-    engine = load_model(arguments.get("--model", "demo"), threads=1)
-    plan, store = Plan(split=split, count=count), RecordingStore()  # type: ignore[arg-type]
+    parser = recordings_parser("From which probability on a word is in another language.", count=40)
+    arguments = parser.parse_args()
+    engine = load_model(arguments.model, threads=1)
+    plan, store = Plan(split=arguments.split, count=arguments.count), RecordingStore()
     recordings = [r for suite in SUITES for r in build(suite, plan, store=store)]
     words = [word for recording in recordings for word in heard(engine, recording)]
     rows = [
@@ -78,7 +77,7 @@ def main() -> None:
     facts = {
         **provenance(),
         "model": engine.name,
-        "split": split,
+        "split": arguments.split,
         "words": f"{len(words)}, {doubted}",
     }
     names = ("evidence", "from", "told", "undoubted", "inserted", "wrong", "others")

@@ -5,11 +5,11 @@ import pytest
 
 from streams import ENGINE
 from whisper_service.config import LanguageOptions
-from whisper_service.lid import LanguageTracker, LidFrame
+from whisper_service.lid import LanguageChange, LanguageTracker, LidFrame
 from whisper_service.metrics import PerformanceMetrics
-from whisper_service.policy import TimedWord
 from whisper_service.streaming.encodings import Window
 from whisper_service.streaming.listening import UNDOUBTED, Heard, LanguageListener
+from whisper_service.streaming.localise import LOOK
 from whisper_service.types import Word, to_samples
 
 
@@ -101,33 +101,20 @@ class Bilingual(Notebook):
         return LidFrame(start=span.start, end=span.end, probabilities=p.astype(np.float32))
 
 
-@pytest.mark.parametrize(("start", "end", "spanish"), [(1.0, 1.5, False), (2.1, 2.2, True)])
-def test_a_word_sounds_like_the_likeliest_allowed_language_of_its_span(start, end, spanish):
-    notes = Bilingual(change=2.0)
-    listener, window = listener_of(notes), notes.window(0, to_samples(4.0))
-    word = TimedWord(
-        text=" a", tokens=(1,), start=round(start * 50), end=round(end * 50), probability=0.9
+@pytest.mark.parametrize("window", [(0.0, 8.0), (1.6, 8.0), (0.0, 4.0)])
+def test_a_change_is_localised_in_the_window_up_to_where_it_was_decided(window):
+    notes, decided = Bilingual(change=2.0), to_samples(3.2)
+    start, end = map(to_samples, window)
+    change = LanguageChange(
+        old="en", new="es", crossing=to_samples(2.1), decided_at=decided, probability=0.9
     )
-    assert listener.sounds_like("es", window, word) == spanish
-    assert listener.sounds_like("en", window, word) != spanish
-
-
-class French(Notebook):
-    """Hears French, which is not allowed, then Spanish, then English."""
-
-    def frame(self, span):
-        p = np.zeros(len(ENGINE.languages), np.float32)
-        for language, share in (("fr", 0.6), ("es", 0.3), ("en", 0.1)):
-            p[ENGINE.languages.index(language)] = share
-        return LidFrame(start=span.start, end=span.end, probabilities=p)
-
-
-def test_a_word_sounds_like_no_language_that_is_not_allowed():
-    notes = French()
-    listener, window = listener_of(notes), notes.window(0, to_samples(4.0))
-    word = TimedWord(text=" a", tokens=(1,), start=50, end=60, probability=0.9)
-    heard = [code for code in ("en", "es", "fr") if listener.sounds_like(code, window, word)]
-    assert heard == ["es"]
+    point = listener_of(notes).localise(
+        change, notes.window(start, end), floor=start, places=[to_samples(1.95)]
+    )
+    assert point.at == to_samples(1.95)
+    assert notes.own == notes.closer == []  # the window is encoded already
+    assert min(s.start for s in notes.shared) >= start
+    assert decided - LOOK < max(s.end for s in notes.shared) <= decided
 
 
 @pytest.mark.parametrize("step", [0.1, 0.2, 0.5, 4.0])

@@ -13,8 +13,10 @@ from whisper_service.lid import LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming import second_opinion
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.localise import GRID, LOOK, ChangePoint
 from whisper_service.streaming.second_opinion import (
     CLEARLY,
+    RETURNED,
     SINGLE,
     Verdict,
     is_single,
@@ -22,6 +24,7 @@ from whisper_service.streaming.second_opinion import (
     speaks_against,
 )
 from whisper_service.streaming.session import (
+    CUT,
     DOUBTFUL,
     FRAGMENT,
     LanguageSession,
@@ -217,41 +220,35 @@ def test_the_clearly_better_text_speaks_against_the_other():
     assert not speaks_against(silent(), silent())
 
 
-def own(word):
-    """No word sounds like the next language."""
-    return False
+def unsure(at):
+    """A change at ``at`` of which the sound says nothing."""
+    return ChangePoint(at=at, starts=np.zeros(1), evidence=np.zeros((1, 2)))
+
+
+def against(nats, *, at, point):
+    """A change at ``point`` that the sound prefers by ``nats`` to one at ``at``."""
+    starts = np.arange(min(at, point) - 2 * LOOK, max(at, point) + LOOK, GRID, dtype=np.float64)
+    flat = ChangePoint(at=point, starts=starts, evidence=np.tile([-0.1, -0.2], (len(starts), 1)))
+    scale = nats / flat.against(at)
+    return replace(flat, evidence=flat.evidence * scale)
 
 
 @pytest.mark.parametrize(
-    ("probability", "late", "moved"),
+    ("probability", "late", "nats", "moved"),
     [
-        (DOUBTFUL - 0.01, 0, True),
-        (DOUBTFUL + 0.01, 0, False),  # a word that was understood
-        (DOUBTFUL - 0.01, FRAGMENT, False),  # longer than a fragment
+        (DOUBTFUL - 0.01, 0, CUT - 0.01, True),
+        (DOUBTFUL - 0.01, 0, CUT + 0.01, False),  # the sound says that it was cut
+        (DOUBTFUL - 0.01, 0, -1.0, True),
+        (DOUBTFUL + 0.01, 0, -1.0, False),  # a word that was understood
+        (DOUBTFUL - 0.01, FRAGMENT, -1.0, False),  # longer than a fragment
     ],
 )
-def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late, moved):
+def test_a_short_doubtful_last_word_belongs_behind_the_change(probability, late, nats, moved):
     said = proposal(probability=probability)
     begins = said.window.sample(said.words[-1].start)
-    point = begins + to_samples(0.1) + late
-    expected = begins if moved else point
-    assert session().before_fragment(said, point, own) == expected
-
-
-@pytest.mark.parametrize(
-    ("late", "moved"), [(0, True), (FRAGMENT, False)], ids=["near", "longer than a fragment"]
-)
-def test_a_sure_last_word_that_sounds_foreign_belongs_behind_the_change(late, moved):
-    said, heard = proposal(probability=0.99), []
-
-    def foreign(word):
-        heard.append(word)
-        return len(heard) == 1
-
-    begins = said.window.sample(said.words[-1].start)
-    point = begins + to_samples(0.1) + late
-    assert session().before_fragment(said, point, foreign) == (begins if moved else point)
-    assert heard[:1] == ([said.words[-1]] if moved else [])
+    change = against(nats, at=begins, point=begins + to_samples(0.1) + late)
+    expected = begins if moved else change.at
+    assert session().before_fragment(said, change) == expected
 
 
 @pytest.mark.parametrize(("first", "moved"), [(0.3, 2), (0.9, 1)])
@@ -260,9 +257,9 @@ def test_several_doubtful_words_belong_behind_the_change(first, moved):
     *before, one, two = said.words
     one = replace(one, start=two.start - 5, end=two.start, probability=first)
     said = replace(said, words=(*before, one, two))
-    point = said.window.sample(two.start) + to_samples(0.1)
+    change = unsure(said.window.sample(two.start) + to_samples(0.1))
     expected = said.window.sample((one if moved == 2 else two).start)
-    assert session().before_fragment(said, point, own) == expected
+    assert session().before_fragment(said, change) == expected
 
 
 def test_words_that_belong_behind_a_change_take_no_time_before_it():
@@ -270,7 +267,8 @@ def test_words_that_belong_behind_a_change_take_no_time_before_it():
     *before, one, two = said.words
     one = replace(one, start=two.start - 5, end=two.start, probability=0.3)
     said = replace(said, words=(*before, one, two))
-    point = s.before_fragment(said, said.window.sample(two.start) + to_samples(0.1), own)
+    change = unsure(said.window.sample(two.start) + to_samples(0.1))
+    point = s.before_fragment(said, change)
     kept = s.accept(said, frontier=point, final=True, until=point)
     assert len(kept) == len(before)
     assert s.state.last_end <= point
@@ -280,11 +278,18 @@ def test_a_fragment_does_not_reach_back_behind_committed_words():
     s, said = session(), proposal(probability=0.1)
     point = said.window.sample(said.words[-1].start) + to_samples(0.1)
     s.state.last_end = point - FRAME
-    assert s.before_fragment(said, point, own) == point - FRAME
+    assert s.before_fragment(said, unsure(point)) == point - FRAME
+
+
+def test_a_cut_that_was_not_looked_for_is_not_moved():
+    said = proposal(probability=0.1)
+    cut = said.window.sample(said.words[-1].start) + to_samples(0.1)
+    assert session().before_fragment(said, ChangePoint.given(cut)) == cut
 
 
 def test_without_words_a_change_stays_where_it_is():
-    assert session().before_fragment(silent(), to_samples(1.0), own) == to_samples(1.0)
+    change = unsure(to_samples(1.0))
+    assert session().before_fragment(silent(), change) == to_samples(1.0)
 
 
 class Trial:
@@ -301,9 +306,10 @@ class Trial:
 CHANGE = LanguageChange(old="en", new="es", crossing=0, decided_at=0, probability=0.7)
 
 
-def opinion(spanish, english, *, whole=False, length=None):
+def opinion(spanish, english, *, whole=False, length=None, back=0.0):
     heard = window() if length is None else replace(window(), end=length)
-    return judge(CHANGE, Trial(spanish, english), heard, whole=whole)
+    point = ChangePoint(at=0, starts=np.zeros(1), evidence=np.array([[0.0, -back * LOOK / GRID]]))
+    return judge(CHANGE, Trial(spanish, english), heard, point=point, whole=whole)
 
 
 @pytest.mark.parametrize(
@@ -329,6 +335,14 @@ def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
     whole = opinion(one, silent(), whole=True, length=SINGLE - FRAME)
     assert whole is Verdict.TAKEN  # an answer of one word
     assert opinion(proposal(logprob=-0.5, words=2), silent()) is Verdict.TAKEN
+
+
+def test_words_behind_which_the_old_language_goes_on_change_nothing_yet():
+    two, back = proposal(logprob=-0.5, words=2), RETURNED + 0.01
+    assert opinion(two, silent(), back=back, length=SINGLE - FRAME) is Verdict.POSTPONED
+    assert opinion(two, silent(), back=RETURNED - 0.01, length=SINGLE - FRAME) is Verdict.TAKEN
+    assert opinion(two, silent(), back=back, length=SINGLE) is Verdict.TAKEN  # heard for long
+    assert opinion(two, silent(), back=back, length=SINGLE - FRAME, whole=True) is Verdict.TAKEN
 
 
 @pytest.mark.parametrize(

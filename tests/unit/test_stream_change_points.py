@@ -9,6 +9,7 @@ from whisper_service.config import DecodeOptions, VadOptions
 from whisper_service.events import AudioSkipped, Committed, Final, LanguageSwitched, Partial
 from whisper_service.lid import LanguageTracker
 from whisper_service.streaming.listening import LanguageListener
+from whisper_service.streaming.localise import ChangePoint
 from whisper_service.streaming.session import LanguageSession
 from whisper_service.streaming.utterance import OVERSHOT
 from whisper_service.streaming.voicing import Voicing
@@ -28,7 +29,7 @@ def test_a_change_point_is_offered_the_dips_of_its_own_speech(monkeypatch):
 
     def localise(self, change, window, *, floor, places):
         offered.update(places=list(places), floor=floor)
-        return change.crossing
+        return ChangePoint.given(change.crossing)
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     monkeypatch.setattr(Voicing, "dips", lambda self, *, below: [CHANGE])
@@ -41,7 +42,7 @@ def test_a_change_point_may_lie_a_little_before_the_newest_committed_word(monkey
 
     def localise(self, change, window, *, floor, places):
         offered.update(floor=floor, said=list(places)[-1])
-        return offered["said"] - to_samples(0.3)
+        return ChangePoint.given(offered["said"] - to_samples(0.3))
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
@@ -57,7 +58,7 @@ def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypat
 
     def localise(self, change, window, *, floor, places):
         said.append(list(places)[-1])
-        return said[0] - to_samples(0.3)
+        return ChangePoint.given(said[0] - to_samples(0.3))
 
     class Session(LanguageSession):
         def __init__(self, **arguments):
@@ -68,21 +69,6 @@ def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypat
     monkeypatch.setattr("whisper_service.streaming.session_maker.LanguageSession", Session)
     run(utterance(IN_ONE_BREATH), options("en", "es"))
     assert begun[-1] == (said[0] - to_samples(0.3), said[0])
-
-
-def test_a_sure_last_word_that_sounds_like_the_next_language_goes_behind_the_change(monkeypatch):
-    asked = []
-
-    def sounds_like(self, language, window, word):
-        asked.append((language, word.text.strip()))
-        return len(asked) == 1
-
-    monkeypatch.setattr(LanguageListener, "sounds_like", sounds_like)
-    script = [*ENGLISH, ("everything", 0.5), ("hello", 0.2), *SPANISH, (None, 1.2)]
-    _, events = run(utterance(script), options("en", "es"))
-    (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
-    assert asked[0] == ("es", "hello")
-    assert abs(switched.at - word_times(script)[5].start) <= to_samples(0.1)
 
 
 def test_spans_that_localise_a_change_are_no_needs_of_the_cache():
@@ -96,7 +82,9 @@ def test_spans_that_localise_a_change_are_no_needs_of_the_cache():
 
 def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_say(monkeypatch):
     monkeypatch.setattr(
-        LanguageListener, "localise", lambda self, change, window, **_: window.start
+        LanguageListener,
+        "localise",
+        lambda self, change, window, **_: ChangePoint.given(window.start),
     )
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
     assert "hola mundo" in committed(events)
@@ -104,7 +92,9 @@ def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_s
 
 def test_a_change_at_the_start_of_a_session_with_words_ends_its_segment(monkeypatch):
     monkeypatch.setattr(
-        LanguageListener, "localise", lambda self, change, window, **_: window.start
+        LanguageListener,
+        "localise",
+        lambda self, change, window, **_: ChangePoint.given(window.start),
     )
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
     (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
@@ -116,9 +106,9 @@ def test_a_change_at_the_start_of_a_session_with_words_ends_its_segment(monkeypa
 def test_a_fragment_of_the_next_language_moves_the_change(monkeypatch):
     localised = []
 
-    def before_fragment(self, proposal, point, foreign):
-        localised.append(point)
-        return point - to_samples(0.1)
+    def before_fragment(self, proposal, change):
+        localised.append(change.at)
+        return change.at - to_samples(0.1)
 
     monkeypatch.setattr(LanguageSession, "before_fragment", before_fragment)
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
@@ -153,7 +143,7 @@ def test_a_running_segment_is_shown_to_begin_where_it_does_when_it_is_complete()
 
 def test_behind_words_that_reach_past_the_change_the_new_segment_begins_where_they_end(monkeypatch):
     def localise(self, change, window, *, places, **_):
-        return list(places)[-1] - to_samples(0.3)
+        return ChangePoint.given(list(places)[-1] - to_samples(0.3))
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
@@ -167,7 +157,7 @@ def test_a_segment_complete_before_the_change_was_found_is_followed_at_its_end(m
     """The old session says no more before the change: the next segment takes what is left."""
 
     def localise(self, change, window, *, places, **_):
-        return list(places)[-1] + to_samples(later)
+        return ChangePoint.given(list(places)[-1] + to_samples(later))
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     monkeypatch.setattr("whisper_service.streaming.segments.LONGEST", to_samples(2.2))
@@ -185,7 +175,7 @@ def test_a_second_choice_behind_words_that_reach_past_the_change_is_placed_behin
     script += [(w, 0.4) for w in ("hola", "mundo", "gracias")]
 
     def localise(self, change, window, *, places, **_):
-        return list(places)[-1] - to_samples(0.3)
+        return ChangePoint.given(list(places)[-1] - to_samples(0.3))
 
     def english(session, proposal, *, likely):
         return session.propose(proposal.window, final=True, language="en")

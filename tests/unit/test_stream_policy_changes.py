@@ -11,6 +11,7 @@ from whisper_service import AsyncStream, SessionRestartTranscriber
 from whisper_service.errors import InvalidOptionError, StreamClosedError
 from whisper_service.events import Committed, Final, LanguageSwitched
 from whisper_service.streaming.listening import LanguageListener
+from whisper_service.streaming.localise import ChangePoint
 from whisper_service.streaming.transcriber import StreamTranscriber
 from whisper_service.testing import EnergyVad, ScriptedEngine, utterance
 from whisper_service.types import to_samples
@@ -70,7 +71,7 @@ def test_a_policy_set_right_behind_a_change_point_says_no_word_twice(monkeypatch
     """The point may lie before the end of the newest committed word, and the session with it."""
 
     def localise(self, change, window, *, places, **_):
-        return list(places)[-1] - to_samples(0.3)
+        return ChangePoint.given(list(places)[-1] - to_samples(0.3))
 
     monkeypatch.setattr(LanguageListener, "localise", localise)
     transcriber = stream(options("en", "es"))

@@ -17,10 +17,9 @@ from whisper_service.lid import (
     lid_spans,
 )
 from whisper_service.metrics import PerformanceMetrics
-from whisper_service.policy import TimedWord
 from whisper_service.streaming.encodings import Encodings, Window
-from whisper_service.streaming.localise import candidates, change_point, snapped
-from whisper_service.streaming.word_languages import known, likeliest, widened, word_languages
+from whisper_service.streaming.localise import ChangePoint, candidates, change_point, snapped
+from whisper_service.streaming.word_languages import word_languages
 from whisper_service.types import Word, to_samples
 
 WHOLE = to_samples(0.5)
@@ -122,22 +121,19 @@ class LanguageListener:
         *,
         floor: int,
         places: Iterable[int],
-    ) -> int:
+    ) -> ChangePoint:
         """The sample in ``window``, not before ``floor``, at which the language changed.
 
         One of ``places`` (samples) is taken where it lies close to it.
         """
         columns = self._engine.languages
         point = change_point(
-            listen=(
-                partial(self._encodings.own_frames, needs=0)
-                if self._engine.dynamic_context
-                else partial(self._encodings.shared_frames, window)
-            ),
+            listen=partial(self._encodings.shared_frames, window),
             columns=(columns.index(change.old), columns.index(change.new)),
             crossing=change.crossing,
             points=candidates(crossing=change.crossing, floor=floor, end=window.end),
             bounds=(window.start, window.end),
+            decided=change.decided_at,
         )
         return snapped(point, places, floor=floor)
 
@@ -156,18 +152,6 @@ class LanguageListener:
             allowed=self._tracker.columns,
             languages=self._engine.languages,
         )
-
-    def sounds_like(self, language: str, window: Window, word: TimedWord) -> bool:
-        """Whether ``language`` is the likeliest allowed one where ``word`` of ``window`` lies.
-
-        Heard with what is around it, also behind a change: 0.3 s say more of a short word than it
-        alone. Wrong words fell from 1.3 to 1.0 % with it (``evaluate --suite switches-no-pause
-        --split dev --count 100`` at 925cee9 and 0717300).
-        """
-        span = widened(window.sample(word.start), window.sample(word.end), window)
-        frame = self._encodings.shared_frames(window, [span])[0]
-        columns = known(self._tracker.columns, self._engine.languages)
-        return likeliest(frame, columns) == language
 
     def beyond_doubt(self, word: Word) -> bool:
         """Whether every LID frame that hears ``word`` heard its session's language."""

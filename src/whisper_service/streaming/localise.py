@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,11 @@ BEFORE, BEHIND = to_samples(0.7), to_samples(0.4)
 """Around the crossing, where a change point may lie. On the dev split nine in ten changes without
 a pause lie between 0.4 s before it and 0.3 s behind (``benchmarks/change_points.py``)."""
 
-LOOK = to_samples(0.4)  # length of a span that is scored
+LOOK = to_samples(0.2)  # length of a span that is scored
 SHORTEST = to_samples(0.3)  # of new speech behind the last candidate
-GRID = to_samples(0.05)  # between two candidates
-STRIDE = to_samples(0.1)  # between two overlapping spans
+GRID = to_samples(0.05)  # between two candidates, and between two overlapping spans
 SNAP = to_samples(0.1)  # a dip of speech this close to the best candidate is taken instead
-DISTANCE = 0.2  # nats for each second between a candidate and the crossing: decides between equals
+DISTANCE = 1.0  # nats for each second between a candidate and the crossing: decides between equals
 
 
 def candidates(*, crossing: int, floor: int, end: int) -> list[int]:
@@ -30,6 +31,39 @@ def candidates(*, crossing: int, floor: int, end: int) -> list[int]:
     return list(grid) or [max(floor, min(crossing, end))]
 
 
+@dataclass(frozen=True, slots=True)
+class ChangePoint:
+    """A sample at which the language changed, and what the sound says of other places near it."""
+
+    at: int
+    starts: NDArray[np.float64]  # samples; of the spans that were heard
+    evidence: NDArray[np.float64]  # [spans, 2], log: for the old and the new language
+
+    @classmethod
+    def given(cls, at: int) -> ChangePoint:
+        """One that is not to be looked for: no other place will do."""
+        return cls(at, np.zeros(0), np.zeros((0, 2)))
+
+    def explained(self, at: int) -> float:
+        """Nats for the old language before ``at`` and the new one behind it, by share of spans."""
+        old = np.clip((at - self.starts) / LOOK, 0.0, 1.0)
+        return float(old @ self.evidence[:, 0] + (1.0 - old) @ self.evidence[:, 1]) * GRID / LOOK
+
+    def against(self, at: int) -> float:
+        """Nats by which the sound speaks against a change at ``at`` (samples) instead."""
+        return self.explained(self.at) - self.explained(at) if len(self.starts) else math.inf
+
+    @property
+    def back(self) -> float:
+        """Nats by which the sound says that the old language goes on at the end, 0 or more.
+
+        Over the place behind the change from where on that is most so.
+        """
+        behind = self.evidence[self.starts >= self.at]
+        newest = np.cumsum((behind[:, 0] - behind[:, 1])[::-1]) * GRID / LOOK
+        return float(newest.max(initial=0.0))
+
+
 def change_point(
     *,
     listen: Callable[[Sequence[LidSpan]], Sequence[LidFrame]],
@@ -37,38 +71,40 @@ def change_point(
     crossing: int,
     points: Sequence[int],
     bounds: tuple[int, int],
-) -> int:
+    decided: int,
+) -> ChangePoint:
     """The candidate that explains best which language each short span near it is in.
 
     A candidate's score is the log-evidence for the old language in all spans before it and for the
     new one in all spans behind it; a span that holds the candidate counts for both by its shares.
-    Points are 90 ms off at the median (``benchmarks/change_points.py --count 40``, dev split).
+    Spans are read off an encoding that has heard both sides: it draws the border between words.
+    Spans of 0.4 s, each encoded alone, are 55 ms off at the median where these are 34
+    (``benchmarks/change_points.py --count 60``, dev split).
 
     ``listen`` gives the language probabilities of spans, all in one call; ``columns`` are those
-    of the old and the new language; ``bounds`` (samples) hold all spans. Returns a sample.
+    of the old and the new language; ``bounds`` (samples) hold all spans; ``decided`` is where the
+    change was, up to which :attr:`ChangePoint.back` looks.
     """
     first, end = bounds
-    from_, to = max(first, points[0] - LOOK), min(end, points[-1] + LOOK)
-    from_ = -(-from_ // STRIDE) * STRIDE  # where a suspicion had its newest parts heard already
-    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, STRIDE)]
-    evidence = _evidence(listen(spans), columns)
-    return max(
+    from_, to = max(first, points[0] - LOOK), min(end, max(decided, points[-1] + LOOK))
+    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, GRID)]
+    starts = np.array([s.start for s in spans], np.float64)
+    heard = ChangePoint(crossing, starts, _evidence(listen(spans), columns))
+    best = max(
         points,
-        key=lambda p: (
-            _explained(evidence, spans, p) * STRIDE / LOOK
-            - DISTANCE * abs(p - crossing) / SAMPLE_RATE
-        ),
+        key=lambda p: heard.explained(p) - DISTANCE * abs(p - crossing) / SAMPLE_RATE,
     )
+    return replace(heard, at=best)
 
 
-def snapped(point: int, places: Iterable[int], *, floor: int) -> int:
+def snapped(point: ChangePoint, places: Iterable[int], *, floor: int) -> ChangePoint:
     """The place (a dip of speech) nearest to ``point``, or ``point`` if none is near.
 
     Gaps between the words that the old language's decoder hears are no help: it writes words over
-    the new language too (56 ms off at the median without them, 66 and 80 with).
+    the new language too.
     """
-    near = [p for p in places if abs(p - point) <= SNAP and p >= floor]
-    return min(near, key=lambda p: abs(p - point)) if near else point
+    near = [p for p in places if abs(p - point.at) <= SNAP and p >= floor]
+    return replace(point, at=min(near, key=lambda p: abs(p - point.at))) if near else point
 
 
 def dips_of(probabilities: Iterable[tuple[int, float]], *, below: float) -> list[int]:
@@ -88,10 +124,3 @@ def _evidence(frames: Sequence[LidFrame], columns: tuple[int, int]) -> NDArray[n
         for f in frames
     ]
     return np.array(rows, np.float64).reshape(-1, 2)
-
-
-def _explained(evidence: NDArray[np.float64], spans: Sequence[LidSpan], point: int) -> float:
-    """Evidence for the old language before ``point`` and the new one behind it, by share."""
-    starts = np.array([s.start for s in spans], np.float64)
-    old = np.clip((point - starts) / LOOK, 0.0, 1.0)
-    return float(old @ evidence[:, 0] + (1.0 - old) @ evidence[:, 1])

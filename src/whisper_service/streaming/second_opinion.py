@@ -13,6 +13,7 @@ from enum import Enum, auto
 
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.localise import ChangePoint
 from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import to_samples
@@ -29,23 +30,32 @@ class Verdict(Enum):
 ENOUGH = to_samples(0.5)  # of audio at least that is decoded for an opinion
 SINGLE = to_samples(2.0)  # so long after a change, longer than any word, one word need not be all
 CHARACTERS = 2  # of a word in Chinese, at the mean; words of other scripts without spaces have more
+RETURNED = 1.0  # nats of sound for a return to the old language
 CLEARLY = 0.3  # mean log-probability, natural, by which one language fits better than another
 
 
 def judge(
-    change: LanguageChange, trial: LanguageSession, window: Window, *, whole: bool
+    change: LanguageChange,
+    trial: LanguageSession,
+    window: Window,
+    *,
+    point: ChangePoint,
+    whole: bool,
 ) -> Verdict:
     """What the text in ``window``, which begins at ``change``, says of it.
 
     ``trial`` is a session in the new language. Denied is a change in whose language nothing can be
     read, or whose text fits clearly less well than that in the old language. Postponed is one
     inside an utterance (not ``whole``) of which only a word has been said: single words change no
-    language. Previews are decoded however busy the stream is: no load may decide the language.
+    language. So is one behind whose ``point`` the old language seems to go on already: a second
+    word may be read in any language. Previews are decoded however busy the stream is: no load may
+    decide the language.
     """
     new = trial.propose(window, final=False)
     if not new.words:
         return Verdict.DENIED
-    if not whole and window.end - window.start < SINGLE and is_single(new):
+    early = not whole and window.end - window.start < SINGLE
+    if early and (is_single(new) or point.back > RETURNED):
         return Verdict.POSTPONED
     if new.fit >= -CLEARLY:  # no text can fit clearly better
         return Verdict.TAKEN

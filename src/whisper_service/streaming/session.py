@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from whisper_service.config import DecodeOptions
@@ -19,6 +19,7 @@ from whisper_service.policy.guards import (
     trim_repetition,
 )
 from whisper_service.streaming.encodings import Window
+from whisper_service.streaming.localise import ChangePoint
 from whisper_service.streaming.voicing import Voicing
 from whisper_service.text.languages import NO_SPACE
 from whisper_service.types import FRAME, SAMPLE_RATE, Word, to_samples
@@ -31,6 +32,7 @@ PAUSE = 17  # frames (0.34 s): a longer gap between two words is a pause
 LINGER = 3  # frames (60 ms) that a word goes on after attention has left it
 FRAGMENT = to_samples(0.25)  # a word that begins so near a change may be the next one's beginning
 DOUBTFUL = 0.7  # probability below which a word is doubtful
+CUT = 0.6  # nats of sound against a change at a doubtful word's start, above which it was only cut
 CAUTION = to_samples(0.3)  # a doubtful word is held so far before the end of its language
 REWIND = 50  # frames (1 s) before the newest committed word that a new word may attend to
 
@@ -220,20 +222,18 @@ class LanguageSession:
             end = max(end, proposal.window.sample(word.end))
         return len(proposal.words)
 
-    def before_fragment(
-        self, proposal: Proposal, point: int, foreign: Callable[[TimedWord], bool]
-    ) -> int:
-        """Where ``proposal``, decoded up to a change at ``point`` (samples), ends in truth.
+    def before_fragment(self, proposal: Proposal, change: ChangePoint) -> int:
+        """Where (samples) ``proposal``, decoded up to ``change``, ends in truth.
 
-        Short last words that are doubtful, or sound ``foreign``, are what this language makes of
-        the first sounds of the next one: they begin where the change is.
+        Short last words that are doubtful are what this language makes of the first sounds of the
+        next one, unless the sound says clearly that they are in this one: then they were cut.
         """
-        end = point
+        end = change.at
         for word in reversed(proposal.words):
             start = max(proposal.window.sample(word.start), self.state.last_end)
-            if not point - FRAGMENT <= start <= end:
+            if not change.at - FRAGMENT <= start <= end or word.probability >= DOUBTFUL:
                 break
-            if word.probability >= DOUBTFUL and not foreign(word):
+            if change.against(start) > CUT:
                 break
             end = start
         return end

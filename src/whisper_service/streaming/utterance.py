@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
@@ -13,6 +12,7 @@ from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.checks import window_limits
 from whisper_service.streaming.encodings import Encodings, Window
 from whisper_service.streaming.listening import Heard, LanguageListener
+from whisper_service.streaming.localise import ChangePoint
 from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.second_opinion import ENOUGH, Verdict, better_language, judge
@@ -187,7 +187,8 @@ class UtteranceDecoder:
         point = end if began is None else began
         language = state.language.language if state.language is not None else None
         if language is not None and point - spoken_to > NEAR_START:
-            self._finish_session(self._session(language, decided_at=end), end=end, point=point)
+            session = self._session(language, decided_at=end)
+            self._finish_session(session, end=end, point=ChangePoint.given(point))
 
     def _session(self, language: str, *, decided_at: int) -> LanguageSession:
         state = self.running
@@ -218,15 +219,9 @@ class UtteranceDecoder:
         state = self.running
         if state.session is None and change.crossing - state.speech > NEAR_START:
             self._start_session(change.old, start=state.start, decided_at=end)
-        session = state.session
-        point = state.start if session is None else self._change_point(change, session, end)
-        if self._tracker.looks_twice and end - point >= FRAME:
-            trial = self._sessions.make(change.new, start=point)
-            heard = min(end, max(change.decided_at, point + ENOUGH))
-            begins = state.speech if session is None else max(session.start, state.speech)
-            untouched = session is None or session.untouched
-            whole = untouched and point - begins <= NEAR_START
-            verdict = judge(change, trial, self._window(trial, heard), whole=whole)
+        session, point = state.session, self._change_point(change, end)
+        if self._tracker.looks_twice and end - point.at >= FRAME:
+            verdict = self._judge(change, point, end)
             if verdict is Verdict.POSTPONED:
                 self._tracker.postpone(change)
                 return
@@ -235,46 +230,52 @@ class UtteranceDecoder:
                 self._tracker.deny(change)
                 return
         state.listened.settle()
-        after = 0
+        start, after = point.at, 0
         if session is not None:
-            state.listened.floor = max(state.listened.floor, point)
-            if point > session.start or not session.untouched:
-                point = self._finish_session(session, end=end, point=point, new=change.new)
+            state.listened.floor = max(state.listened.floor, start)
+            if start > session.start or not session.untouched:
+                start = self._finish_session(session, end=end, point=point)
             after = session.state.last_end
-        self._start_session(change.new, start=point, decided_at=end, after=after)
+        self._start_session(change.new, start=start, decided_at=end, after=after)
 
-    def _change_point(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
+    def _judge(self, change: LanguageChange, point: ChangePoint, end: int) -> Verdict:
+        session, speech = self.running.session, self.running.speech
+        trial = self._sessions.make(change.new, start=point.at)
+        heard = min(end, max(change.decided_at, point.at + ENOUGH))
+        begins = speech if session is None else max(session.start, speech)
+        untouched = session is None or session.untouched
+        whole = untouched and point.at - begins <= NEAR_START
+        return judge(change, trial, self._window(trial, heard), point=point, whole=whole)
+
+    def _change_point(self, change: LanguageChange, end: int) -> ChangePoint:
         """Where the new language begins: at the session's start if that is near and untouched."""
+        session = self.running.session
+        if session is None:
+            return ChangePoint.given(self.running.start)
+        start = ChangePoint.given(session.start)
         if session.untouched and change.crossing - session.start <= NEAR_START:
-            return session.start
-        point = self._localise(change, session, end)
-        near = session.untouched and point - session.start <= NEAR_START
-        return session.start if near else point
-
-    def _localise(self, change: LanguageChange, session: LanguageSession, end: int) -> int:
+            return start
         said = session.state.last_end
-        return self._listener.localise(
+        point = self._listener.localise(
             change,
             self._window(session, end),
             floor=max(session.state.window_start, said - OVERSHOT),
             places=[*self.running.voicing.dips(below=self._options.vad.onset), said],
         )
+        near = session.untouched and point.at - session.start <= NEAR_START
+        return start if near else point
 
-    def _finish_session(
-        self, session: LanguageSession, *, end: int, point: int, new: str | None = None
-    ) -> int:
-        """Commit what ``session`` says before ``point`` or last words in ``new``; returns where."""
+    def _finish_session(self, session: LanguageSession, *, end: int, point: ChangePoint) -> int:
+        """Commit what ``session`` says before ``point`` (samples); returns where it ends."""
         self._announce()
-        window = self._window(session, end)
-        if window.frame(point) > 0:
-            proposal = session.propose(window, final=True, until=point)
-            if new is not None:
-                foreign = partial(self._listener.sounds_like, new, window)
-                point = session.before_fragment(proposal, point, foreign)
-            words = session.accept(proposal, frontier=point, final=True, until=point)
+        window, at = self._window(session, end), point.at
+        if window.frame(at) > 0:
+            proposal = session.propose(window, final=True, until=at)
+            at = session.before_fragment(proposal, point)
+            words = session.accept(proposal, frontier=at, final=True, until=at)
             self._publish(words, proposal, language=session.language)
-        self._finish_segment(point)
-        return point
+        self._finish_segment(at)
+        return at
 
     def _decode_ahead(self, end: int, *, final: bool) -> None:
         """Begin the decode that follows unless the language changes, where that is wanted."""
@@ -394,6 +395,6 @@ class UtteranceDecoder:
         point = self.running.voicing.quietest(
             max(session.state.last_end, session.state.window_start), end
         )
-        self._finish_session(session, end=end, point=point)
+        self._finish_session(session, end=end, point=ChangePoint.given(point))
         self._start_session(session.language, start=point, decided_at=end)
         self.running.listened.floor = max(self.running.listened.floor, point)

@@ -42,22 +42,12 @@ def word_languages(
     :data:`SURE`. ``languages``: the model's, the columns of a frame. Other names in ``allowed``
     are passed over. All spans are read off the window's encoding in one call.
     """
-    columns = known(allowed, languages)
+    columns = {code: languages.index(code) for code in allowed if code in languages}
     if not words or len(columns) < 2:
         return list(words)
     spans = [widened(word.start, word.end, window) for word in words]
     frames = encodings.shared_frames(window, spans)
     return [_tagged(w, f, columns) for w, f in zip(words, frames, strict=True)]
-
-
-def known(allowed: Sequence[str], languages: Sequence[str]) -> dict[str, int]:
-    """The columns of the ``allowed`` languages that are among those of the model."""
-    return {code: languages.index(code) for code in allowed if code in languages}
-
-
-def likeliest(frame: LidFrame, columns: dict[str, int]) -> str | None:
-    """The language of ``columns`` that ``frame`` holds the most of."""
-    return max(columns, key=lambda code: float(frame.probabilities[columns[code]]), default=None)
 
 
 def widened(start: int, end: int, window: Window) -> LidSpan:
@@ -69,7 +59,7 @@ def widened(start: int, end: int, window: Window) -> LidSpan:
 
 
 def _tagged(word: Word, frame: LidFrame, columns: dict[str, int]) -> Word:
-    best = likeliest(frame, columns)
-    if best in (None, word.language) or frame.probabilities[columns[best]] < SURE:
+    best = max(columns, key=lambda code: float(frame.probabilities[columns[code]]))
+    if best == word.language or frame.probabilities[columns[best]] < SURE:
         return word
     return replace(word, language=best)
