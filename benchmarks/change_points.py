@@ -6,7 +6,7 @@ Runs the product over the suites of `whisper-service evaluate` that change langu
 decided change with the nearest true one to the same language. In a pause a point that is too
 early lies in silence. "crossing" is where the evidence seemed to turn: the change point is looked
 for around it, in spans read off the window's encoding ("localised"; a doubtful word may move it
-once more) or, for comparison, in spans of 0.4 s that were each encoded alone.
+once more) or, for comparison, in spans of 0.4 s on the same grid that were each encoded alone.
 """
 
 from __future__ import annotations

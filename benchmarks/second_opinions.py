@@ -5,7 +5,9 @@
 Runs the product, with no change denied, over the suites of `whisper-service evaluate` that change
 language and over monolingual speech with noise. Of each change that the sound decides it notes how
 well a decode from there on fits in the new and in the old language (mean log-probability of the
-tokens; -10 where nothing can be read), and says how many changes each margin would deny.
+tokens; -10 where nothing can be read), and says how many changes each margin would deny; and of
+changes of two words inside an utterance by how much (nats) the sound says that the old language
+goes on at the end, and how many would wait for that.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from whisper_service.evaluation.suites import SUITES, Plan, Recordings
 from whisper_service.lid import LanguageChange
 from whisper_service.streaming import utterance
 from whisper_service.streaming.encodings import Window
-from whisper_service.streaming.second_opinion import Verdict, is_single
+from whisper_service.streaming.localise import ChangePoint
+from whisper_service.streaming.second_opinion import Verdict, is_short
 from whisper_service.streaming.session import NOTHING, LanguageSession
 from whisper_service.types import SAMPLE_RATE
 
 CHANGING = [suite for suite in SUITES if suite != "accuracy"]
 MARGINS = (0.0, 0.1, 0.2, 0.3, 0.5)
+BACK = (0.5, 1.0, 2.0)
 NEWEST = 1600  # samples before a decision at which the language is looked up
 
 
@@ -41,6 +45,7 @@ class Opinion:
 
     true: bool
     single: bool  # inside an utterance, with one word of text
+    back: float  # nats for a return to the old language behind two words, inside an utterance
     new: float
     old: float
 
@@ -53,13 +58,20 @@ def opinions(engine: Engine, recording: Recording) -> list[Opinion]:
     found: list[Opinion] = []
 
     def take(
-        change: LanguageChange, trial: LanguageSession, window: Window, *, whole: bool
+        change: LanguageChange,
+        trial: LanguageSession,
+        window: Window,
+        *,
+        point: ChangePoint,
+        whole: bool,
     ) -> Verdict:
         at = min(change.decided_at - NEWEST, len(recording.samples) - 1)
         new = trial.propose(window, final=False)
         old = trial.propose(window, final=False, language=change.old)
         true = change.new == recording.language_at(at) and not inserted(recording, at)
-        found.append(Opinion(true, not whole and is_single(new), new.fit, old.fit))
+        single = not whole and is_short(new)
+        back = point.back if not whole and is_short(new, words=2) else 0.0
+        found.append(Opinion(true=true, single=single, back=back, new=new.fit, old=old.fit))
         return Verdict.TAKEN
 
     with patch.object(utterance, "judge", take):
@@ -73,14 +85,22 @@ def inserted(recording: Recording, at: int) -> bool:
 
 
 def counts(found: Iterable[Opinion]) -> list[tuple[str, int, *tuple[int, ...]]]:
-    """Rows of the table: true and false changes, of one word, unreadable, denied by margin."""
+    """Rows of the table: true and false changes, of one word, held back, unreadable, denied."""
     rows = []
     for kind, wanted in (("true", True), ("false", False)):
         some = [opinion for opinion in found if opinion.true == wanted]
         single = sum(opinion.single for opinion in some)
+        waits = [sum(not o.single and o.back > limit for o in some) for limit in BACK]
         unread = sum(opinion.new == NOTHING for opinion in some)
         rows.append(
-            (kind, len(some), single, unread, *(sum(o.denied(m) for o in some) for m in MARGINS))
+            (
+                kind,
+                len(some),
+                single,
+                *waits,
+                unread,
+                *(sum(o.denied(m) for o in some) for m in MARGINS),
+            )
         )
     return rows
 
@@ -101,6 +121,7 @@ def main() -> None:
         "change",
         "decided by sound",
         "of one word",
+        *(f"of two, old goes on by {limit}" for limit in BACK),
         "unreadable",
         *(f"denied at {m}" for m in MARGINS),
     )

@@ -39,7 +39,7 @@ def hearing(change, *, wrong=()):
     return listen
 
 
-def found(change, *, crossing, bounds=(0, 8 * SECOND), wrong=(), decided=0):
+def found(change, *, crossing, bounds=(0, 8 * SECOND), wrong=()):
     points = candidates(crossing=crossing, floor=bounds[0], end=bounds[1])
     return change_point(
         listen=hearing(change, wrong=wrong),
@@ -47,7 +47,6 @@ def found(change, *, crossing, bounds=(0, 8 * SECOND), wrong=(), decided=0):
         crossing=crossing,
         points=points,
         bounds=bounds,
-        decided=decided,
     )
 
 
@@ -74,16 +73,16 @@ def test_a_point_that_was_given_is_not_moved():
 
 
 @pytest.mark.parametrize(("returns", "back"), [(None, False), (4.6, True), (5.2, False)])
-def test_a_return_to_the_old_language_is_heard_up_to_where_the_change_was_decided(returns, back):
+def test_a_return_to_the_old_language_is_heard_at_the_windows_end(returns, back):
     again = () if returns is None else (to_samples(returns), 6 * SECOND)
-    point = found(4 * SECOND, crossing=4 * SECOND, wrong=again, decided=5 * SECOND)
+    point = found(4 * SECOND, crossing=4 * SECOND, wrong=again, bounds=(0, 5 * SECOND))
     assert point.at == 4 * SECOND
     assert (point.back > RETURNED) == back
     assert point.back >= 0
 
 
 def test_the_old_language_before_the_change_is_no_return_to_it():
-    point = found(4 * SECOND, crossing=4 * SECOND, decided=to_samples(4.2))
+    point = found(4 * SECOND, crossing=4 * SECOND, bounds=(0, to_samples(4.4)))
     assert point.back == 0
 
 
@@ -109,7 +108,6 @@ def test_spans_are_heard_within_the_window_only():
         crossing=4 * SECOND,
         points=points,
         bounds=bounds,
-        decided=5 * SECOND,  # of an update that came late
     )
     assert asked
     assert all(bounds[0] <= span.start < span.end <= bounds[1] for span in asked)
@@ -137,7 +135,7 @@ def test_between_equal_candidates_the_one_nearest_the_crossing_is_taken():
 
     bounds = (0, to_samples(8.0))
     at = change_point(
-        listen=listen, columns=(0, 1), crossing=crossing, points=points, bounds=bounds, decided=0
+        listen=listen, columns=(0, 1), crossing=crossing, points=points, bounds=bounds
     )
     assert at.at == crossing
 

@@ -19,7 +19,7 @@ from whisper_service.streaming.second_opinion import (
     RETURNED,
     SINGLE,
     Verdict,
-    is_single,
+    is_short,
     judge,
     speaks_against,
 )
@@ -337,26 +337,30 @@ def test_of_a_single_word_inside_an_utterance_nothing_is_known_yet():
     assert opinion(proposal(logprob=-0.5, words=2), silent()) is Verdict.TAKEN
 
 
-def test_words_behind_which_the_old_language_goes_on_change_nothing_yet():
-    two, back = proposal(logprob=-0.5, words=2), RETURNED + 0.01
-    assert opinion(two, silent(), back=back, length=SINGLE - FRAME) is Verdict.POSTPONED
-    assert opinion(two, silent(), back=RETURNED - 0.01, length=SINGLE - FRAME) is Verdict.TAKEN
+def test_two_words_behind_which_the_old_language_goes_on_change_nothing_yet():
+    two, three = (proposal(logprob=-0.5, words=count) for count in (2, 3))
+    early, back = SINGLE - FRAME, RETURNED + 0.01
+    assert opinion(two, silent(), back=back, length=early) is Verdict.POSTPONED
+    assert opinion(two, silent(), back=RETURNED - 0.01, length=early) is Verdict.TAKEN
     assert opinion(two, silent(), back=back, length=SINGLE) is Verdict.TAKEN  # heard for long
-    assert opinion(two, silent(), back=back, length=SINGLE - FRAME, whole=True) is Verdict.TAKEN
+    assert opinion(two, silent(), back=back, length=early, whole=True) is Verdict.TAKEN
+    assert opinion(three, silent(), back=back, length=early) is Verdict.TAKEN  # no single word
 
 
 @pytest.mark.parametrize(
-    ("language", "text", "single"),
+    ("language", "text", "words"),
     [
-        ("en", [" station"], True),
-        ("en", [" a", " b"], False),
-        ("en", [], True),
-        ("zh", ["车", "站。"], True),
-        ("zh", ["我", "在", "车"], False),
-        ("zh", ["在车站"], False),
+        ("en", [], 1),
+        ("en", [" station"], 1),
+        ("en", [" a", " b"], 2),
+        ("zh", ["车", "站。"], 1),
+        ("zh", ["我", "在", "车"], 2),
+        ("zh", ["在车站"], 2),
+        ("zh", ["我", "在车", "站"], 2),
+        ("zh", ["我", "在车", "站站"], 3),
     ],
 )
-def test_a_word_of_chinese_has_two_characters(language, text, single):
+def test_a_word_of_chinese_has_two_characters(language, text, words):
     word = proposal().words[0]
     said = replace(proposal(), language=language, words=tuple(replace(word, text=t) for t in text))
-    assert is_single(said) == single
+    assert [is_short(said, words=most) for most in (1, 2, 3)] == [m >= words for m in (1, 2, 3)]

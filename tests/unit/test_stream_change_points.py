@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from streams import committed, finals, options, pieces, run
@@ -9,7 +10,8 @@ from whisper_service.config import DecodeOptions, VadOptions
 from whisper_service.events import AudioSkipped, Committed, Final, LanguageSwitched, Partial
 from whisper_service.lid import LanguageTracker
 from whisper_service.streaming.listening import LanguageListener
-from whisper_service.streaming.localise import ChangePoint
+from whisper_service.streaming.localise import GRID, LOOK, ChangePoint
+from whisper_service.streaming.second_opinion import Verdict, judge
 from whisper_service.streaming.session import LanguageSession
 from whisper_service.streaming.utterance import OVERSHOT
 from whisper_service.streaming.voicing import Voicing
@@ -71,15 +73,6 @@ def test_words_after_such_a_point_are_placed_behind_the_committed_ones(monkeypat
     assert begun[-1] == (said[0] - to_samples(0.3), said[0])
 
 
-def test_spans_that_localise_a_change_are_no_needs_of_the_cache():
-    transcriber, _ = run(utterance(IN_ONE_BREATH), options("en", "es"))
-    statistics = transcriber.get_statistics()
-    cache, decodes = statistics["encoder_cache"], statistics["performance"]["whisper.decode"]
-    frames = len(transcriber.tracker.timeline)
-    assert statistics["switches"] == 1
-    assert cache["hits"] + cache["misses"] <= frames + 2 * decodes["count"]
-
-
 def test_a_change_point_at_the_windows_start_leaves_the_old_session_nothing_to_say(monkeypatch):
     monkeypatch.setattr(
         LanguageListener,
@@ -104,16 +97,53 @@ def test_a_change_at_the_start_of_a_session_with_words_ends_its_segment(monkeypa
 
 
 def test_a_fragment_of_the_next_language_moves_the_change(monkeypatch):
-    localised = []
+    localised, asked = noted_points(monkeypatch), []
 
     def before_fragment(self, proposal, change):
-        localised.append(change.at)
+        asked.append(change)
         return change.at - to_samples(0.1)
 
     monkeypatch.setattr(LanguageSession, "before_fragment", before_fragment)
     _, events = run(utterance(IN_ONE_BREATH), options("en", "es"))
     (switched,) = [e for e in events if isinstance(e, LanguageSwitched)]
-    assert [switched.at] == [point - to_samples(0.1) for point in localised]
+    assert asked[0] is localised[-1]
+    assert switched.at == asked[0].at - to_samples(0.1)
+
+
+@pytest.mark.parametrize("offline", [False, True], ids=["live", "offline"])
+def test_a_change_waits_while_the_old_language_seems_to_go_on(monkeypatch, offline):
+    opts = options("en", "es", mode="offline" if offline else "fast")
+    _, plain = run(utterance(IN_ONE_BREATH), opts)
+    verdicts = []
+
+    def noted(*arguments, **more):
+        verdicts.append(judge(*arguments, **more))
+        return verdicts[-1]
+
+    localised = noted_points(monkeypatch, back=5.0, times=2)
+    monkeypatch.setattr("whisper_service.streaming.utterance.judge", noted)
+    _, events = run(utterance(IN_ONE_BREATH), opts)
+    assert verdicts == [Verdict.POSTPONED] * (len(localised) - 1) + [Verdict.TAKEN]
+    assert len(localised) > 1
+    assert committed(events) == committed(plain)
+    assert [e.new for e in events if isinstance(e, LanguageSwitched)] == ["es"]
+
+
+def noted_points(monkeypatch, *, back=0.0, times=0):
+    """The points that are localised from now on; the first ``times`` speak for a return."""
+    localise, points = LanguageListener.localise, []
+
+    def noted(self, change, window, **more):
+        assert window.end <= change.decided_at
+        point = localise(self, change, window, **more)
+        if len(points) < times:
+            evidence = np.array([[0.0, -back * LOOK / GRID]])
+            point = ChangePoint(point.at, starts=np.array([point.at]), evidence=evidence)
+        points.append(point)
+        return point
+
+    monkeypatch.setattr(LanguageListener, "localise", noted)
+    return points
 
 
 @pytest.mark.parametrize("policy", ["align_att", "local_agreement"])

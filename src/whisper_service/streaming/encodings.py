@@ -15,7 +15,7 @@ from whisper_service.streaming.front_end import FrontEnd
 from whisper_service.types import FRAME, HOP, FloatArray, to_samples
 
 FULL_CONTEXT = to_samples(30.0)
-REMEMBERED = 32  # spans heard alone; a suspicion hears most of those that localise its change
+REMEMBERED = 32  # spans heard alone: the newest parts of a suspicion are heard again when it is cut
 
 
 @dataclass(frozen=True, slots=True)

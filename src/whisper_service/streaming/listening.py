@@ -124,6 +124,7 @@ class LanguageListener:
     ) -> ChangePoint:
         """The sample in ``window``, not before ``floor``, at which the language changed.
 
+        ``window`` ends where the change was decided: what follows would make it depend on load.
         One of ``places`` (samples) is taken where it lies close to it.
         """
         columns = self._engine.languages
@@ -133,7 +134,6 @@ class LanguageListener:
             crossing=change.crossing,
             points=candidates(crossing=change.crossing, floor=floor, end=window.end),
             bounds=(window.start, window.end),
-            decided=change.decided_at,
         )
         return snapped(point, places, floor=floor)
 

@@ -71,7 +71,6 @@ def change_point(
     crossing: int,
     points: Sequence[int],
     bounds: tuple[int, int],
-    decided: int,
 ) -> ChangePoint:
     """The candidate that explains best which language each short span near it is in.
 
@@ -82,12 +81,12 @@ def change_point(
     (``benchmarks/change_points.py --count 60``, dev split).
 
     ``listen`` gives the language probabilities of spans, all in one call; ``columns`` are those
-    of the old and the new language; ``bounds`` (samples) hold all spans; ``decided`` is where the
-    change was, up to which :attr:`ChangePoint.back` looks.
+    of the old and the new language; ``bounds`` (samples) hold all spans, and the last of them ends
+    where :attr:`ChangePoint.back` looks to.
     """
     first, end = bounds
-    from_, to = max(first, points[0] - LOOK), min(end, max(decided, points[-1] + LOOK))
-    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, to - LOOK + 1, GRID)]
+    from_ = max(first, points[0] - LOOK)
+    spans = [LidSpan(start=s, end=s + LOOK) for s in range(from_, end - LOOK + 1, GRID)]
     starts = np.array([s.start for s in spans], np.float64)
     heard = ChangePoint(crossing, starts, _evidence(listen(spans), columns))
     best = max(

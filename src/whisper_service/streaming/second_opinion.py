@@ -47,15 +47,16 @@ def judge(
     ``trial`` is a session in the new language. Denied is a change in whose language nothing can be
     read, or whose text fits clearly less well than that in the old language. Postponed is one
     inside an utterance (not ``whole``) of which only a word has been said: single words change no
-    language. So is one behind whose ``point`` the old language seems to go on already: a second
-    word may be read in any language. Previews are decoded however busy the stream is: no load may
-    decide the language.
+    language. So is one of two words if the old language seems to go on already behind ``point``:
+    the second may be read in any language. Previews are decoded however busy the stream is: no
+    load may decide the language.
     """
     new = trial.propose(window, final=False)
     if not new.words:
         return Verdict.DENIED
     early = not whole and window.end - window.start < SINGLE
-    if early and (is_single(new) or point.back > RETURNED):
+    most = 2 if point.back > RETURNED else 1
+    if early and is_short(new, words=most):
         return Verdict.POSTPONED
     if new.fit >= -CLEARLY:  # no text can fit clearly better
         return Verdict.TAKEN
@@ -63,11 +64,11 @@ def judge(
     return Verdict.DENIED if speaks_against(old, new) else Verdict.TAKEN
 
 
-def is_single(said: Proposal) -> bool:
-    """Whether ``said`` is one word at most; in a script without spaces, two characters."""
+def is_short(said: Proposal, *, words: int = 1) -> bool:
+    """Whether ``said`` is that many words at most, in scripts without spaces of two characters."""
     if said.language in NO_SPACE:
-        return sum(map(str.isalnum, said.text)) <= CHARACTERS
-    return len(said.words) <= 1
+        return sum(map(str.isalnum, said.text)) <= CHARACTERS * words
+    return len(said.words) <= words
 
 
 def speaks_against(old: Proposal, new: Proposal) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from whisper_service.events import AudioSkipped, Event, Final
 from whisper_service.policy.guards import compression_ratio
 from whisper_service.streaming.session import Proposal, average_logprob, confidence, spaced
-from whisper_service.types import Segment, Word, to_samples
+from whisper_service.types import GapReason, Segment, Word, to_samples
 
 SENTENCE_END = ("。", "？", "！", ".", "?", "!", "…")
 LONG = to_samples(10.0)  # a segment longer than this ends with its next sentence
@@ -76,6 +77,20 @@ class SegmentBuilder:
         length = self.words[-1].end - self.words[0].start
         ends = self.words[-1].text.rstrip().endswith(SENTENCE_END)
         return length > LONGEST or (length > LONG and ends)
+
+    def close(self, until: int | None, reason: GapReason) -> list[Event]:
+        """Close the running segment; what is left before ``until`` is the next one's, if short."""
+        segment = self.finish(until)
+        events: list[Event] = [Final(segment=segment)] if segment else []
+        return events if until is None else events + self.leave_out(until, reason, over=HOLE)
+
+    def leave_out(self, until: int, reason: GapReason, *, over: int = 0) -> list[Event]:
+        """Mark what lies before ``until`` and in no segment, if longer than ``over`` (samples)."""
+        start = self.border
+        if until - start <= over:
+            return []
+        self.border = until
+        return [AudioSkipped(start=start, end=until, reason=reason)]
 
     def finish(self, until: int | None = None) -> Segment | None:
         """Close the running segment; ``None`` when it has no words.

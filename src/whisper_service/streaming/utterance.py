@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from whisper_service.config import StreamOptions
 from whisper_service.engine.base import Engine
-from whisper_service.events import AudioSkipped, Committed, Event, Final, Partial
+from whisper_service.events import Committed, Event, Partial
 from whisper_service.lid import EVERYTHING, LanguageChange, LanguageTracker
 from whisper_service.metrics import PerformanceMetrics
 from whisper_service.streaming.checks import window_limits
@@ -17,14 +17,14 @@ from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.second_opinion import ENOUGH, Verdict, better_language, judge
 from whisper_service.streaming.segments import HOLE, SegmentBuilder
-from whisper_service.streaming.session import LanguageSession, Proposal
+from whisper_service.streaming.session import SKIP, LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
 from whisper_service.streaming.utterance_state import UtteranceState
 from whisper_service.types import FRAME, GapReason, Word, to_samples
 
 OTHER_LANGUAGE = 0.6  # mass outside the allowed languages: such speech is marked, not forced
 BEFORE_ONSET = to_samples(0.1)  # a word may begin so long before speech was detected
-SKIPS = 4  # times a final decode is taken up again after it jumped over speech
+SKIPS = 4  # times a final decode is taken up again after it left out speech
 OVERSHOT = to_samples(0.6)  # how far committed words may reach into the next language
 NEAR_START = to_samples(0.4)  # a change this close to a session's start concerns all of it
 
@@ -126,9 +126,10 @@ class UtteranceDecoder:
             proposal = self._propose(session, end, final=final or speculative)
             rest = self._commit(session, proposal, final=final)
             for _ in range(SKIPS if final else 0):
-                if not rest.words or end - self.running.decided < FRAME:
+                before = self.running.decided
+                rest = self._take_up(end) if self._leaves_out(rest, end) else rest
+                if self.running.decided == before:
                     break
-                rest = self._take_up(end)
         state.final_proposal = rest if speculative else None
         if not final:
             self._keep_window_short(session, end)
@@ -137,7 +138,7 @@ class UtteranceDecoder:
         """End the utterance, whose speech ended ``at`` (samples); its last update was final."""
         reason = self.running.unwritten
         self._finish_segment(at, reason)
-        self._leave_out(at, reason)
+        self._tell(self.segments.leave_out(at, reason))
         self._state = None
         self.news.candidate(None, probability=0.0, since=0)
 
@@ -175,7 +176,7 @@ class UtteranceDecoder:
             state.unwritten = "other_language"
         else:
             point = state.voicing.quietest(max(state.unsaid, self.segments.border), end)
-            self._leave_out(point, "other_language")
+            self._tell(self.segments.leave_out(point, "other_language"))
         state.session, state.start = None, point
         state.listened.floor = max(state.listened.floor, point)
 
@@ -258,7 +259,7 @@ class UtteranceDecoder:
         said = session.state.last_end
         point = self._listener.localise(
             change,
-            self._window(session, end),
+            self._window(session, min(end, change.decided_at)),
             floor=max(session.state.window_start, said - OVERSHOT),
             places=[*self.running.voicing.dips(below=self._options.vad.onset), said],
         )
@@ -337,8 +338,15 @@ class UtteranceDecoder:
             )
         return rest
 
+    def _leaves_out(self, rest: Proposal, end: int) -> bool:
+        """Whether a final decode left out speech: it jumped over some, or wrote no more."""
+        state = self.running
+        if rest.words or state.session is None or state.session.untouched:
+            return bool(rest.words) and end - state.decided >= FRAME
+        return state.voicing.spoken(state.decided, end) > SKIP
+
     def _take_up(self, end: int) -> Proposal:
-        """Decode once more from the newest committed word on: speech behind it was jumped over."""
+        """Decode once more from the newest committed word on: speech behind it was left out."""
         session = self.running.session
         assert session is not None
         before = session.state.last_end
@@ -360,25 +368,17 @@ class UtteranceDecoder:
         self.segments.note(proposal, language_probability=sure)
         if words:
             if not self.segments.words:
-                self._leave_out(words[0].start, "no_words", over=HOLE)
+                self._tell(self.segments.leave_out(words[0].start, "no_words", over=HOLE))
             tagged = self._listener.tag(words, proposal.window)
             placed = self.segments.add(tagged, language=language)
             self._emit(Committed(words=tuple(placed), language=language))
 
     def _finish_segment(self, until: int | None = None, reason: GapReason = "no_words") -> None:
-        """Close the running segment; what is left before ``until`` is the next one's, if short."""
-        segment = self.segments.finish(until)
-        if segment is not None:
-            self._emit(Final(segment=segment))
-        if until is not None:
-            self._leave_out(until, reason, over=HOLE)
+        self._tell(self.segments.close(until, reason))
 
-    def _leave_out(self, until: int, reason: GapReason, *, over: int = 0) -> None:
-        """Mark what lies before ``until`` and in no segment, if longer than ``over`` (samples)."""
-        start = self.segments.border
-        if until - start > over:
-            self.segments.border = until
-            self._emit(AudioSkipped(start=start, end=until, reason=reason))
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            self._emit(event)
 
     def is_full(self, end: int) -> bool:
         """Whether a window up to ``end`` is as long as one may get."""
