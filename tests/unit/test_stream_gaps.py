@@ -73,44 +73,6 @@ def test_speech_without_words_is_left_out_and_only_speech():
     assert skipped(events) == [AudioSkipped(start=started, end=ended, reason="no_words")]
 
 
-class Breathless(ScriptedEngine):
-    """Writes three words of a window at most, then no more, and counts its decodes."""
-
-    decodes = 0
-
-    def decode(self, requests):
-        self.decodes += 1
-        return [
-            replace(
-                h,
-                tokens=h.tokens[:3],
-                logprobs=h.logprobs[:3],
-                frames=h.frames[:3],
-                attention=h.attention[:3],
-            )
-            for h in super().decode(requests)
-        ]
-
-
-@pytest.mark.parametrize("mode", ["fast", "offline"])
-def test_what_a_decoder_wrote_nothing_of_is_decoded_once_more(mode):
-    script = [*ENGLISH, *ENGLISH[1:], *ENGLISH[1:], (None, 1.2)]
-    transcriber = StreamTranscriber(Breathless(), options("en", mode=mode), detector=EnergyVad())
-    events = transcriber.feed(utterance(script)) + transcriber.finish()
-    assert committed(events).split() == ["hello", "world", "please", "yes"] * 3
-    assert skipped(events) == []
-
-
-@pytest.mark.parametrize(("unknown", "decodes"), [(1, 1), (4, 2)])
-def test_speech_without_words_behind_words_is_decoded_once_more_and_no_oftener(unknown, decodes):
-    engine = Breathless()
-    opts = options("en", mode="offline")
-    transcriber = StreamTranscriber(engine, opts, detector=EnergyVad())
-    transcriber.feed(utterance([*ENGLISH[:3], *[("bonjour", 0.5)] * unknown, (None, 1.2)]))
-    transcriber.finish()
-    assert engine.decodes == decodes
-
-
 @pytest.mark.parametrize(("lost", "marked"), [(1, False), (4, True)])
 def test_a_segment_reaches_to_the_end_of_speech_unless_much_was_lost_there(lost, marked):
     script = [*ENGLISH, *[("bonjour", 0.5)] * lost, (None, 1.2)]

@@ -127,11 +127,13 @@ class LanguageSession:
         preview: bool = True,
         until: int | None = None,
         language: str | None = None,
+        said: Sequence[str] = (),
     ) -> Proposal:
         """Decode ``window`` after the committed words.
 
         ``preview``: go on to text that may still change; ``until`` (samples) ends what
-        cross-attention may see; ``language`` tries another one.
+        cross-attention may see; ``language`` tries another one; ``said``: words before the
+        committed ones, which a loop may have begun in.
         """
         request = self.request(window, final=final, preview=preview, until=until, language=language)
         with self._metrics.measure("whisper.decode"):
@@ -139,7 +141,8 @@ class LanguageSession:
         words = timed_words(hypothesis, self._engine.tokenizer, request.language)
         if not final:
             words = self._before_rewind(window, hypothesis, words)
-        kept, looping = trim_repetition(words, said=[w.text for w in self.state.committed[-TAIL:]])
+        before = [*said, *(w.text for w in self.state.committed)]
+        kept, looping = trim_repetition(words, said=before[-TAIL:])
         if looping:
             self._forget_prefix(window)
         return Proposal(window, request.language, hypothesis, tuple(kept))
@@ -221,6 +224,19 @@ class LanguageSession:
                 return count
             end = max(end, proposal.window.sample(word.end))
         return len(proposal.words)
+
+    def leaves_out(self, rest: Proposal, end: int, *, spoken: int) -> bool:
+        """Whether a final decode that ended at ``end`` (samples) must be taken up again.
+
+        It jumped over speech, so that ``rest`` was not committed, or it wrote no more although
+        ``spoken`` samples of speech followed. The words of a translation lie where they will.
+        """
+        last = self.state.last_end
+        if rest.words:
+            return end - last >= FRAME
+        again = last - self.state.window_start < FRAME  # it was decoded from there already
+        known = not self.untouched and self._options.task == "transcribe"
+        return known and not again and spoken > SKIP
 
     def before_fragment(self, proposal: Proposal, change: ChangePoint) -> int:
         """Where (samples) ``proposal``, decoded up to ``change``, ends in truth.

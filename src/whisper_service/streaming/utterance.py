@@ -17,7 +17,7 @@ from whisper_service.streaming.news import LanguageNews, Started
 from whisper_service.streaming.parallel import DecodeAhead
 from whisper_service.streaming.second_opinion import ENOUGH, Verdict, better_language, judge
 from whisper_service.streaming.segments import HOLE, SegmentBuilder
-from whisper_service.streaming.session import SKIP, LanguageSession, Proposal
+from whisper_service.streaming.session import LanguageSession, Proposal
 from whisper_service.streaming.session_maker import SessionMaker
 from whisper_service.streaming.utterance_state import UtteranceState
 from whisper_service.types import FRAME, GapReason, Word, to_samples
@@ -103,7 +103,7 @@ class UtteranceDecoder:
         """Decode what lies before ``end`` (samples) and commit what is safe.
 
         ``speculative`` runs the final decode at a possible end of speech without committing
-        its tail: if speech ends there, the final needs no further work.
+        its tail: if speech ends there, the final needs no further work unless speech was left out.
         """
         state = self.running
         if end - state.window_start < FRAME:
@@ -125,11 +125,8 @@ class UtteranceDecoder:
         with self._metrics.measure("whisper.infer"):
             proposal = self._propose(session, end, final=final or speculative)
             rest = self._commit(session, proposal, final=final)
-            for _ in range(SKIPS if final else 0):
-                before = self.running.decided
-                rest = self._take_up(end) if self._leaves_out(rest, end) else rest
-                if self.running.decided == before:
-                    break
+            if final:
+                self._take_up(rest, end)
         state.final_proposal = rest if speculative else None
         if not final:
             self._keep_window_short(session, end)
@@ -316,7 +313,7 @@ class UtteranceDecoder:
             session = self._session(proposal.language, decided_at=end)
         self._announce()
         if final and session.judged_silent(proposal):
-            self.running.unwritten = "no_speech"
+            self.running.unwritten = "no_speech" if session.untouched else "no_words"
             words, proposal = list[Word](), proposal.until(0)
         else:
             sure = proposal.until(session.before_skip(proposal, self.running.voicing))
@@ -338,35 +335,30 @@ class UtteranceDecoder:
             )
         return rest
 
-    def _leaves_out(self, rest: Proposal, end: int) -> bool:
-        """Whether a final decode left out speech: it jumped over some, or wrote no more."""
-        state = self.running
-        if rest.words or state.session is None or state.session.untouched:
-            return bool(rest.words) and end - state.decided >= FRAME
-        return state.voicing.spoken(state.decided, end) > SKIP
-
-    def _take_up(self, end: int) -> Proposal:
-        """Decode once more from the newest committed word on: speech behind it was left out."""
-        session = self.running.session
-        assert session is not None
-        before = session.state.last_end
-        session.go_on_from(max(before, session.state.window_start))
-        proposal = session.propose(self._window(session, end), final=True)
-        rest = self._commit(session, proposal, final=True)
-        if session.state.last_end == before and rest.words:
-            words = session.accept(proposal, frontier=EVERYTHING, final=True)
-            self._publish(words, proposal, language=session.language)
-            return proposal.after(len(proposal.words))
-        return rest
+    def _take_up(self, rest: Proposal, end: int) -> None:
+        """Decode from the newest committed word on while a final decode left out speech."""
+        for _ in range(SKIPS):
+            session, before = self.running.session, self.running.decided
+            heard = self.running.voicing.spoken(before, end) if self._options.vad.enabled else 0
+            if session is None or not session.leaves_out(rest, end, spoken=heard):
+                break
+            session.go_on_from(max(before, session.state.window_start))
+            said = [word.text for word in self.segments.words]
+            proposal = session.propose(self._window(session, end), final=True, said=said)
+            rest = self._commit(session, proposal, final=True)
+            if session.state.last_end == before and rest.words:
+                words = session.accept(proposal, frontier=EVERYTHING, final=True)
+                self._publish(words, proposal, language=session.language)
+                rest = proposal.after(len(proposal.words))
 
     def _language_frontier(self) -> int:
         """No word after this sample may be committed: its language is not certain yet."""
         return self._tracker.feed(()).frontier if self._tracker.needs_frames else EVERYTHING
 
     def _publish(self, words: list[Word], proposal: Proposal, *, language: str) -> None:
-        sure = proposal.language_probability or self._tracker.feed(()).probability
-        self.segments.note(proposal, language_probability=sure)
         if words:
+            sure = proposal.language_probability or self._tracker.feed(()).probability
+            self.segments.note(proposal, language_probability=sure)
             if not self.segments.words:
                 self._tell(self.segments.leave_out(words[0].start, "no_words", over=HOLE))
             tagged = self._listener.tag(words, proposal.window)
