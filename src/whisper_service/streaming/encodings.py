@@ -15,7 +15,6 @@ from whisper_service.streaming.front_end import FrontEnd
 from whisper_service.types import FRAME, HOP, FloatArray, to_samples
 
 FULL_CONTEXT = to_samples(30.0)
-REMEMBERED = 32  # spans heard alone: the newest parts of a suspicion are heard again when it is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,6 @@ class Encodings:
         self._cache = cache
         self._metrics = metrics
         self._stream = stream
-        self._alone: dict[LidSpan, LidFrame] = {}  # the newest spans that were encoded alone
         self.passes = 0
         self.encoded_samples = 0
 
@@ -88,22 +86,14 @@ class Encodings:
         )
 
     def own_frames(self, spans: Sequence[LidSpan], *, needs: int | None = None) -> list[LidFrame]:
-        """Language probabilities of ``spans`` (samples), each encoded alone, new ones in one batch.
+        """Language probabilities of ``spans`` (samples), each encoded alone, all in one batch.
 
         ``needs``: how many of them are LID frames (all by default); others only look closer.
         """
-        known = self._alone if self._cache is not None else {}
-        new = [s for s in dict.fromkeys(spans) if s not in known]
         if self._cache is not None:
             self._cache.count_misses(len(spans) if needs is None else needs)
-        heard = dict(zip(new, self._hear(new), strict=True)) if new else {}
-        frames = [known.get(span) or heard[span] for span in spans]
-        known |= heard
-        for span in list(known)[: max(0, len(known) - REMEMBERED)]:
-            del known[span]
-        return frames
-
-    def _hear(self, spans: Sequence[LidSpan]) -> list[LidFrame]:
+        if not spans:
+            return []
         with self._metrics.measure("whisper.buffer_read"):
             mels = [self._front.mel(s.start // HOP * HOP, s.end // HOP * HOP) for s in spans]
         self.passes += 1
